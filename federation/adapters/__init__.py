@@ -1,0 +1,1 @@
+"""Talks to the world: member probes and streams, metrics, log."""

@@ -1,0 +1,1 @@
+"""Awaits and orchestrates behind ports; knows no wire library."""

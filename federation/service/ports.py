@@ -1,0 +1,61 @@
+"""What the front door's service floor asks of the world. Adapters implement these Protocols."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from federation.core.model import Check, Launch, Member, Seats
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """One look at a member. `reason` is empty when `ok`; `answered` tells silence from a bad answer."""
+
+    member: str
+    at: float
+    ok: bool
+    answered: bool
+    reason: str = ""
+    checks: tuple[Check, ...] = ()
+    seats: Seats | None = None
+    versions: dict[str, Any] | None = None
+
+
+class Prober(Protocol):
+    async def probe(self, member: Member) -> ProbeResult:
+        """Asks `/versions` and `/health` once, within the configured timeout. Never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who asks: what is passed on to the member in forwarded headers."""
+
+    ip: str
+    scheme: str
+    host: str
+    origin: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One event of a member's stream: the exact JSON text and what it means."""
+
+    data: bytes
+    event: dict[str, Any]
+
+
+class MemberStreams(Protocol):
+    def open(self, member: Member, launch: Launch, visitor: Visitor) -> AsyncIterator[Frame]:
+        """The member's event stream for this launch.
+
+        Raises a subclass of `federation.core.errors.MemberFault` when the member refuses the connection,
+        answers with an error, stays silent, breaks off or sends what is no event stream. Closing the iterator
+        closes the connection at once.
+        """
+
+
+class Clock(Protocol):
+    def now(self) -> float:
+        """Seconds since the epoch."""

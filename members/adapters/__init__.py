@@ -1,0 +1,1 @@
+"""Talks to the world: uv builds, the OCI image layout, JupyterHub, metrics."""

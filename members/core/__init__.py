@@ -1,0 +1,1 @@
+"""The member's pure rules: names, phases, quotas, what a repository needs."""

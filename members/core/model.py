@@ -1,0 +1,93 @@
+"""The member's nouns. Knows no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Isolation(StrEnum):
+    """How a session or build is fenced off from the machine."""
+
+    BUBBLEWRAP = "bubblewrap"  # own mount, pid and user view; good for semi-trusted repositories
+    NONE = "none"  # a plain process of the member's own user
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A spec whose ref is pinned to something immutable.
+
+    `resolved_spec` is the spec with the pinned ref, `build_slug` what image names are made of
+    (BinderHub's `get_build_slug`), `ref_url` a page a person can open for exactly this version.
+    """
+
+    provider: str
+    spec: str
+    repo_url: str
+    ref: str
+    ref_url: str
+    resolved_spec: str
+    build_slug: str
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchRequest:
+    """One visitor's wish, as it came in. `spec` is raw, still percent-encoded, without trailing slash."""
+
+    provider: str
+    spec: str
+    client_ip: str
+    launch_host: str  # public base URL that launch links start with, with trailing slash
+    build_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRequest:
+    """What a hub needs to start one session; becomes JupyterHub's `user_options`, plus the environment."""
+
+    image: str
+    token: str
+    repo_url: str
+    ref_url: str
+    launch_host: str
+    binder_request: str
+    persistent_request: str
+    client_ip: str
+
+
+@dataclass(frozen=True, slots=True)
+class BuildLine:
+    """One line of a build's story. `phase` is repo2docker's: `fetching`, `building`, `pushing` or None."""
+
+    message: str
+    phase: str | None = "building"
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """One line of `/health`."""
+
+    service: str
+    ok: bool
+    detail: tuple[tuple[str, object], ...] = ()
+    ignore_failure: bool = False
+
+
+class BuildFailed(Exception):
+    """The repository's own fault: the message is for the visitor (what failed, which file, what to do)."""
+
+
+class BuildBroken(Exception):
+    """The member's fault (disk full, tool missing, store not writable): another member may succeed."""
+
+
+class LaunchFailed(Exception):
+    """The hub could not start the session; the message is for the visitor."""
+
+
+class ResolveError(Exception):
+    """The ref could not be looked up at all (host down, rate limit): unlike an unknown ref, which is None."""
+
+
+class SpecError(Exception):
+    """The spec itself is malformed; the message names it and what was expected."""

@@ -1,0 +1,1 @@
+"""What JupyterHub loads: its configuration and our spawner, and the process that runs it."""

@@ -1,0 +1,82 @@
+"""What the pipeline asks of the world. Adapters and providers implement these Protocols; nothing here awaits."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from members.core.model import BuildLine, HealthCheck, Resolved, SessionRequest
+
+
+class Provider(Protocol):
+    """Turns specs of one kind into immutable versions of a repository."""
+
+    id: str
+    name: str  # the label of metrics: GitHub, Git, ...
+
+    async def resolve(self, spec: str) -> Resolved | None:
+        """The pinned version of a raw spec; None when the ref does not exist.
+
+        Raises SpecError for a malformed spec and ResolveError when the lookup itself failed.
+        """
+
+    def display(self) -> dict[str, object]:
+        """This provider's entry of `/api/repoproviders`."""
+
+
+class ImageStore(Protocol):
+    """The images that all members share."""
+
+    async def has(self, image: str) -> bool:
+        """Whether the common store holds the image."""
+
+    def fetch(self, image: str) -> AsyncIterator[str]:
+        """Makes the image startable on this member, telling progress as lines (none when it already is).
+
+        Single flight per image. Raises LaunchFailed when the store cannot deliver it.
+        """
+
+    async def check(self) -> bool:
+        """Whether the store answers and can be written to."""
+
+
+class Builder(Protocol):
+    """Builds a repository and stores the result in the common store."""
+
+    def build(self, source: Resolved, image: str) -> AsyncIterator[BuildLine]:
+        """Fetches, builds and stores; ends when the image is in the common store and known by its name.
+
+        Raises BuildFailed (the repository's fault) or BuildBroken (ours). Closing the iterator early ends
+        every process of the build and removes its leftovers.
+        """
+
+    def info(self) -> dict[str, object]:
+        """`builder_info` of `/versions`."""
+
+
+class Session(Protocol):
+    """One temporary user and server at the hub, from creation to ready or removal."""
+
+    url: str  # public URL of the server, with trailing slash; set before `progress` ends
+
+    def progress(self) -> AsyncIterator[str]:
+        """Requests the server and tells the hub's progress messages; ends when the server answers.
+
+        Raises LaunchFailed. Messages are as JupyterHub's, e.g. 'Server requested'.
+        """
+
+    async def remove(self) -> None:
+        """Stops the server and deletes the temporary user; succeeds when they are already gone."""
+
+
+class Hub(Protocol):
+    """JupyterHub, where sessions live."""
+
+    async def create(self, request: SessionRequest) -> Session:
+        """Creates the temporary user. Raises LaunchFailed."""
+
+    async def sessions(self) -> dict[str, int]:
+        """Running or pending sessions by image name; raises LaunchFailed when the hub does not answer."""
+
+    async def check(self) -> HealthCheck:
+        """`JupyterHub API` of `/health`; never raises."""

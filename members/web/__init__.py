@@ -1,0 +1,1 @@
+"""BinderHub's HTTP surface on aiohttp."""
