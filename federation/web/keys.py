@@ -1,0 +1,19 @@
+"""What the handlers find in the application, typed. The composition root puts it there."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from federation.service.pool import Pool
+from federation.settings import Settings
+
+
+class Running:
+    """The configuration in force. A reload replaces `settings` whole, so a request sees one version."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+
+RUNNING = web.AppKey("running", Running)
+POOL = web.AppKey("pool", Pool)
