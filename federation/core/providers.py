@@ -119,7 +119,12 @@ PROVIDERS: tuple[Provider, ...] = (
     Provider(
         "figshare",
         _display(
-            "figshare", "FigShare DOI", _DOI, "FigShare DOI", "example: 10.6084/m9.figshare.9782777.v1", ref=False
+            "figshare",
+            "FigShare DOI",
+            _DOI,
+            "FigShare DOI",
+            "example: 10.6084/m9.figshare.9782777.v1",
+            ref=False,
         ),
         fold_name,
         has_ref=False,
@@ -140,7 +145,9 @@ PROVIDERS: tuple[Provider, ...] = (
     ),
     Provider(
         "dataverse",
-        _display("dataverse", "Dataverse DOI", _DOI, "Dataverse DOI", "example: 10.7910/DVN/TJCLKP", ref=False),
+        _display(
+            "dataverse", "Dataverse DOI", _DOI, "Dataverse DOI", "example: 10.7910/DVN/TJCLKP", ref=False
+        ),
         fold_name,
         has_ref=False,
     ),

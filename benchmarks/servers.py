@@ -1,0 +1,71 @@
+"""The servers of the benchmarks, each a process of its own: a member that streams, and the bare yardstick.
+
+Run as `python -m benchmarks.servers member|bare`; it prints the port it got and ends with its standard input.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+
+import uvloop
+from aiohttp import web
+
+EVENTS = 400
+PAUSE = 0.002  # seconds between two events: a lively build log
+
+
+async def _health(_: web.Request) -> web.Response:
+    return web.json_response({"ok": True, "checks": [{"service": "JupyterHub API", "ok": True}]})
+
+
+async def _versions(_: web.Request) -> web.Response:
+    return web.json_response({"builder_info": {}, "binderhub": "0"})
+
+
+async def _build(request: web.Request) -> web.StreamResponse:
+    """Log lines stamped with the machine's monotonic clock, then `ready`."""
+    response = web.StreamResponse(headers={"content-type": "text/event-stream", "cache-control": "no-cache"})
+    await response.prepare(request)
+    for _ in range(EVENTS):
+        stamp = time.monotonic_ns()
+        await response.write(b'data: {"phase": "building", "message": "%d"}\n\n' % stamp)
+        await asyncio.sleep(PAUSE)
+    await response.write(
+        b'data: {"phase": "ready", "message": "", "url": "http://127.0.0.1/", "token": ""}\n\n'
+    )
+    return response
+
+
+def member() -> web.BaseRunner:
+    app = web.Application()
+    app.router.add_get("/health", _health)
+    app.router.add_get("/versions", _versions)
+    app.router.add_get("/build/{tail:.*}", _build)
+    return web.AppRunner(app, access_log=None)
+
+
+def bare() -> web.BaseRunner:
+    """The least that aiohttp can do: its low-level server with one handler that redirects."""
+
+    async def redirect(request: web.BaseRequest) -> web.Response:
+        return web.Response(
+            status=307,
+            headers={"Location": "http://127.0.0.1" + request.path_qs, "Access-Control-Allow-Origin": "*"},
+        )
+
+    return web.ServerRunner(web.Server(redirect, access_log=None))  # type: ignore[arg-type]
+
+
+async def main(runner: web.BaseRunner) -> None:
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    print(runner.addresses[0][1], flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    await runner.cleanup()
+
+
+if __name__ == "__main__":
+    uvloop.run(main({"member": member, "bare": bare}[sys.argv[1]]()))
