@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
+from typing import cast
+
+TIME_LIMIT = 60.0  # seconds for one load
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +32,8 @@ class _Asker(asyncio.Protocol):
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.write(self._request)
+        self._transport = cast(asyncio.WriteTransport, transport)
+        self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
         self._pending += data
@@ -62,5 +64,6 @@ async def ask(port: int, path: str, *, expected: bytes, connections: int, each: 
         (await loop.create_connection(lambda: _Asker(request, each, expected), "127.0.0.1", port))[1]
         for _ in range(connections)
     ]
-    await asyncio.gather(*(asker.done for asker in askers))
+    async with asyncio.timeout(TIME_LIMIT):
+        await asyncio.gather(*(asker.done for asker in askers))
     return Load(connections * each, time.perf_counter() - started)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections.abc import Callable
 
 import uvloop
 from aiohttp import web
@@ -58,7 +59,8 @@ def bare() -> web.BaseRunner:
     return web.ServerRunner(web.Server(redirect, access_log=None))  # type: ignore[arg-type]
 
 
-async def main(runner: web.BaseRunner) -> None:
+async def main(make: Callable[[], web.BaseRunner]) -> None:
+    runner = make()
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -68,4 +70,4 @@ async def main(runner: web.BaseRunner) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main({"member": member, "bare": bare}[sys.argv[1]]()))
+    uvloop.run(main({"member": member, "bare": bare}[sys.argv[1]]))
