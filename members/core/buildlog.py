@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 
 from members.core.model import BuildLine
 
@@ -55,7 +56,7 @@ class BuildLog:
             position = first_kept
         start = position - first_kept
         stop = min(start + _BATCH, len(self._tail))
-        lines.extend(self._tail[index] for index in range(start, stop))
+        lines.extend(islice(self._tail, start, stop))
         return lines, first_kept + stop
 
 

@@ -1,6 +1,6 @@
-"""The events of a launch, exactly as BinderHub words and orders them. Knows neither HTTP nor when to send which.
+"""The events of a launch, exactly as BinderHub words and orders them. Knows neither HTTP nor their order in time.
 
-Fields, texts and the order of keys are wire facts (BINDER-PROTOCOL §2): clients and other front doors read them.
+Fields, texts and the order of keys are wire facts (BINDER-PROTOCOL §2): clients and front doors read them.
 """
 
 from __future__ import annotations

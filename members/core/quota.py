@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from members.core.imagename import without_tag
 
@@ -23,7 +24,7 @@ class Quota:
 class QuotaExceeded(Exception):
     """There is no room; the message is for the visitor, `status` the label of the launch counter."""
 
-    def __init__(self, message: str, status: str) -> None:
+    def __init__(self, message: str, status: Literal["pod_quota", "repo_quota"]) -> None:
         super().__init__(message)
         self.status = status
 
