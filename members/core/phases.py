@@ -1,4 +1,4 @@
-"""The events of a launch, exactly as BinderHub words and orders them. Knows neither HTTP nor their order in time.
+"""The events of a launch, exactly as BinderHub words and orders them. Knows no HTTP.
 
 Fields, texts and the order of keys are wire facts (BINDER-PROTOCOL §2): clients and front doors read them.
 """

@@ -24,8 +24,8 @@ class LsRemoteFailed(Exception):
 async def ls_remote(url: str, ref: str, *, protocols: Sequence[str], timeout: float) -> str:
     """What `git ls-remote -- url ref` prints; empty when the ref is not there.
 
-    Raises LsRemoteFailed, also after `timeout` seconds. Git gets no terminal, asks nobody for a password, follows
-    no redirect to another protocol, and is gone with all its helpers when this ends, however it ends.
+    Raises LsRemoteFailed, also after `timeout` seconds. Git gets no terminal, asks nobody for a password,
+    follows no redirect to another protocol, and is gone with its helpers when this ends, however it ends.
     """
     process = await asyncio.create_subprocess_exec(
         "git",

@@ -1,6 +1,6 @@
 """Builds, one at a time for each image, watched by any number of launches. Knows no builder's ways.
 
-A build belongs to the member, not to the visitor who happened to start it: it goes on when its watchers leave.
+A build belongs to the member, not to the visitor who started it: it goes on when its watchers leave.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from members.service.streams import closing
 _CLOSING = "This member is shutting down and has ended the build. Please try again."
 
 
+Fault = BuildFailed | BuildBroken
+
+
 class _Build:
     """One build: its log so far, and how it ended."""
 
@@ -27,8 +30,8 @@ class _Build:
         self.watchers = 0
         self.started = False
         self.ended = False
-        self.error: BuildFailed | BuildBroken | None = None
-        self.task: asyncio.Task[None] | None = None
+        self.error: Fault | None = None
+        self.task: asyncio.Task[Fault | None] | None = None
         self._news = asyncio.Event()
 
     @property
@@ -40,7 +43,7 @@ class _Build:
         self.log.append(line)
         self._wake()
 
-    def end(self, error: BuildFailed | BuildBroken | None) -> None:
+    def end(self, error: Fault | None) -> None:
         self.ended, self.error = True, error
         self._wake()
 
@@ -62,16 +65,15 @@ class Builds:
         timeout: float,
         log_limit: int,
     ) -> None:
-        """`concurrent` builds run at once, each for at most `timeout` seconds, with `log_limit` bytes of kept log."""
+        """`concurrent` builds run at once, each for `timeout` seconds at most; `log_limit` bytes of log are kept."""
         self._builder = builder
         self._store = store
         self._tell = tell
-        self._concurrent = concurrent
         self._places = asyncio.Semaphore(concurrent)
         self._timeout = timeout
         self._log_limit = log_limit
         self._builds: dict[str, _Build] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Fault | None]] = set()
         self._closed = False
 
     @property
@@ -80,7 +82,7 @@ class Builds:
         return sum(build.started for build in self._builds.values())
 
     async def watch(self, source: Resolved, image: str) -> AsyncIterator[BuildLine]:
-        """The whole log of the build of `image`, which begins now if none runs; ends when the image is stored.
+        """The whole log of the build of `image`, which begins now if none runs; ends when it is stored.
 
         Raises BuildFailed or BuildBroken as the build did. A build that still waits for a place when its last
         watcher leaves is given up: nobody can then fill the queue with builds that nobody wants.
@@ -118,10 +120,17 @@ class Builds:
             raise BuildBroken(_CLOSING)
         build = _Build(source, image, self._log_limit)
         build.task = asyncio.create_task(self._run(build), name=f"build {image}")
+        build.task.add_done_callback(lambda task: self._end(build, task))
         self._tasks.add(build.task)
-        build.task.add_done_callback(self._tasks.discard)
         self._builds[image] = build
         return build
+
+    def _end(self, build: _Build, task: asyncio.Task[Fault | None]) -> None:
+        """Whatever ended the task, even before its first step, the watchers learn of it."""
+        self._tasks.discard(task)
+        if self._builds.get(build.image) is build:
+            del self._builds[build.image]
+        build.end(BuildBroken(_CLOSING) if task.cancelled() else task.result())
 
     def _give_up(self, build: _Build) -> None:
         if self._builds.get(build.image) is build:
@@ -129,44 +138,31 @@ class Builds:
         if build.task is not None:
             build.task.cancel()
 
-    async def _run(self, build: _Build) -> None:
-        """A build's task. Whatever happens, its watchers learn of the end."""
-        error: BuildFailed | BuildBroken | None = BuildBroken(_CLOSING)
-        try:
-            if self._places.locked():
-                plural = "build runs" if self._concurrent == 1 else "builds run"
-                build.tell(
-                    BuildLine(f"{self._concurrent} {plural} here already; waiting for a place.\n", "waiting")
-                )
-            async with self._places:
-                build.started = True
-                error = await self._result(build)
-        finally:
-            if self._builds.get(build.image) is build:
-                del self._builds[build.image]
-            build.end(error)
-
-    async def _result(self, build: _Build) -> BuildFailed | BuildBroken | None:
-        """What went wrong; None when the image is in the common store."""
-        try:
-            # Another member, or the build before this one, may have stored it in the meantime.
-            if not await self._store.has(build.image):
-                await self._told(build)
-        except (BuildFailed, BuildBroken) as error:
-            return error
-        except Exception as error:
-            # The task has no caller to raise to: its watchers get a plain sentence, the log the whole error.
-            self._tell(Trouble(f"build of {build.image}", error))
-            return BuildBroken("The build stopped on an error inside this member.")
-        return None
+    async def _run(self, build: _Build) -> Fault | None:
+        """Waits for a place and builds. Returns what went wrong; None when the image is in the common store."""
+        if self._places.locked():
+            build.tell(BuildLine("All places for builds are taken; waiting for one.\n", "waiting"))
+        async with self._places:
+            build.started = True
+            try:
+                # Another member, or the build before this one, may have stored it in the meantime.
+                if not await self._store.has(build.image):
+                    await self._told(build)
+            except (BuildFailed, BuildBroken) as error:
+                return error
+            except Exception as error:
+                # The task has no caller to raise to: watchers get a plain sentence, the log the whole error.
+                self._tell(Trouble(f"build of {build.image}", error))
+                return BuildBroken("The build stopped on an error inside this member.")
+            return None
 
     async def _told(self, build: _Build) -> None:
         """Builds, and tells the listeners of beginning and end."""
         started = _now()
-        source = build.source
+        about = (build.source.provider, build.source.repo_url, build.image)
         status: BuildStatus = "cancelled"
         cause, ours = "", False
-        self._tell(BuildStarted(source.provider, source.repo_url, build.image))
+        self._tell(BuildStarted(*about))
         try:
             await self._follow(build)
             status = "success"
@@ -174,12 +170,7 @@ class Builds:
             status, cause, ours = "failure", str(error), not isinstance(error, BuildFailed)
             raise
         finally:
-            seconds = _now() - started
-            self._tell(
-                BuildEnded(
-                    source.provider, source.repo_url, build.image, status, seconds, cause=cause, ours=ours
-                )
-            )
+            self._tell(BuildEnded(*about, status, _now() - started, cause=cause, ours=ours))
 
     async def _follow(self, build: _Build) -> None:
         limit = asyncio.timeout(self._timeout)

@@ -18,7 +18,7 @@ PODS = "Pod quota"
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the report. `run` has `Health`'s time limit; `otherwise` is the line when it misses that."""
+    """One line of the report. `run` has a time limit; `otherwise` is the line when it misses that."""
 
     run: Callable[[], Awaitable[HealthCheck]]
     otherwise: HealthCheck
@@ -36,7 +36,7 @@ class Report:
 
 
 class Health:
-    """Runs all checks at once, for all who ask at the same time, and remembers the report for `ttl` seconds."""
+    """Runs all checks at once, for all who ask at the same time, and remembers the report for `ttl` s."""
 
     def __init__(self, checks: Sequence[Check], tell: Tell, *, limit: float = 1.5, ttl: float = 1.0) -> None:
         """Each check gets `limit` seconds: less than the two that probes commonly wait."""

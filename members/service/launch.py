@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 from members.core import phases
 from members.core.facts import ImageFetched, LaunchEnded, LaunchRetried, LaunchStarted, LaunchStatus, Tell
@@ -13,6 +14,16 @@ from members.core.quota import QuotaExceeded
 from members.service.ports import Hub, ImageStore, Session
 from members.service.sessions import Seat, Sessions
 from members.service.streams import closing
+
+
+@dataclass(slots=True)
+class _Course:
+    """How a launch is going: the loop time of its last attempt's start, that attempt, and how it stands."""
+
+    started: float
+    attempt: int = 0
+    status: LaunchStatus = "abandoned"
+    cause: str = ""
 
 
 class Launcher:
@@ -28,7 +39,7 @@ class Launcher:
         attempts: int,
         retry_delay: float = 4.0,
     ) -> None:
-        """`attempts` tries, with `retry_delay` seconds before the second and twice as many before each next."""
+        """`attempts` tries, `retry_delay` seconds before the second and twice as many before each next."""
         self._store = store
         self._hub = hub
         self._sessions = sessions
@@ -38,45 +49,46 @@ class Launcher:
 
     async def run(self, resolved: Resolved, session: SessionRequest) -> AsyncIterator[Event]:
         """`launching` events, then `ready`. Raises QuotaExceeded or LaunchFailed."""
-        started = _now()
-        status: LaunchStatus = "abandoned"
-        attempt, cause = 0, ""
-        self._tell(LaunchStarted(resolved.provider, resolved.repo_url, session.image))
+        about = (resolved.provider, resolved.repo_url, session.image)
+        course = _Course(_now())
+        self._tell(LaunchStarted(*about))
         try:
             async with self._sessions.seat(session.image, resolved.repo_url) as seat:
                 yield phases.launching()
                 async with closing(self._fetch(session.image)) as lines:
                     async for line in lines:
                         yield phases.launching(line)
-                for attempt in range(self._attempts):
-                    started = _now()
-                    try:
-                        async with closing(self._attempt(session, seat)) as events:
-                            async for event in events:
-                                # Counted before it is told: the visitor leaves on this event.
-                                if event["phase"] == "ready":
-                                    status = "success"
-                                yield event
-                        return
-                    except LaunchFailed as error:
-                        if attempt + 1 == self._attempts:
-                            raise
-                        self._tell(LaunchRetried(session.image, attempt, _now() - started, str(error)))
-                    yield phases.retrying(attempt + 1)
-                    await asyncio.sleep(self._retry_delay * 2**attempt)
+                async with closing(self._tries(session, seat, course)) as events:
+                    async for event in events:
+                        yield event
         except QuotaExceeded as error:
-            status, cause = error.status, str(error)
+            course.status, course.cause = error.status, str(error)
             raise
         except LaunchFailed as error:
-            status, cause = "failure", str(error)
+            course.status, course.cause = "failure", str(error)
             raise
         finally:
-            seconds = _now() - started
-            self._tell(
-                LaunchEnded(
-                    resolved.provider, resolved.repo_url, session.image, status, attempt, seconds, cause=cause
-                )
-            )
+            seconds = _now() - course.started
+            self._tell(LaunchEnded(*about, course.status, course.attempt, seconds, cause=course.cause))
+
+    async def _tries(self, request: SessionRequest, seat: Seat, course: _Course) -> AsyncIterator[Event]:
+        """One attempt after another until one is ready; raises the last one's LaunchFailed."""
+        for course.attempt in range(self._attempts):
+            course.started = _now()
+            try:
+                async with closing(self._attempt(request, seat)) as events:
+                    async for event in events:
+                        if event["phase"] == "ready":  # noted before it is told: visitors leave on this event
+                            course.status = "success"
+                        yield event
+                return
+            except LaunchFailed as error:
+                if course.attempt + 1 == self._attempts:
+                    raise
+                seconds = _now() - course.started
+                self._tell(LaunchRetried(request.image, course.attempt, seconds, str(error)))
+            yield phases.retrying(course.attempt + 1)
+            await asyncio.sleep(self._retry_delay * 2**course.attempt)
 
     async def _fetch(self, image: str) -> AsyncIterator[str]:
         started = _now()

@@ -141,7 +141,7 @@ class Pipeline:
             raise _Ended(phases.resolve_error(request.provider, request.spec, str(error))) from error
 
     async def _build(self, resolved: Resolved, image: str, build_only: bool) -> AsyncIterator[Event]:
-        """Builds the image, or joins the build that runs. Nobody waits for a build that could not be launched."""
+        """Builds the image, or joins the build that runs. No one waits for a build that could not launch."""
         if not build_only:
             try:
                 await self._sessions.check(image, resolved.repo_url)

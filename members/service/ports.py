@@ -1,4 +1,4 @@
-"""What the pipeline asks of the world. Adapters and providers implement these Protocols; nothing here awaits."""
+"""What the pipeline asks of the world. Adapters and providers implement these; nothing here awaits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sessions of this member: room for one more, and the removal of those nobody will use. Knows no launch."""
+"""The sessions of this member: room for one more, removal of those nobody will use. Knows no launch."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class Sessions:
     async def seat(self, image: str, repo_url: str) -> AsyncIterator[Seat]:
         """Room for one session; raises as `check` does.
 
-        Launches that come at the same moment are told apart here: each sees the promises to those before it, so
-        that ten of them do not all take the last seat.
+        Launches that come at the same moment are told apart here: each sees the promises to those before it,
+        so that ten of them do not all take the last seat.
         """
         async with self._one_at_a_time:
             await self.check(image, repo_url)
@@ -67,7 +67,7 @@ class Sessions:
             seat.give_back()
 
     def discard(self, session: Session) -> None:
-        """Removes a session that nobody will use, in the background: whoever waits here may be gone already."""
+        """Removes a session that nobody will use, in the background: whoever waited may be gone."""
         removal = asyncio.create_task(self._remove(session), name="remove session")
         self._removals.add(removal)
         removal.add_done_callback(self._removals.discard)

@@ -129,9 +129,7 @@ class Settings(Section):
         except ValueError:
             loopback = host == "localhost"
         if not loopback:
-            raise ValueError(
-                "expected a loopback address such as 127.0.0.1: the process runtime serves no other"
-            )
+            raise ValueError("this runtime serves this machine alone: expected 127.0.0.1, ::1 or localhost")
         return host
 
     def enabled_providers(self) -> tuple[tuple[Kind, ProviderConfig], ...]:
