@@ -65,7 +65,7 @@ class Builds:
         timeout: float,
         log_limit: int,
     ) -> None:
-        """`concurrent` builds run at once, each for `timeout` seconds at most; `log_limit` bytes of log are kept."""
+        """`concurrent` builds run at once, each for at most `timeout` s; `log_limit` bytes of log stay."""
         self._builder = builder
         self._store = store
         self._tell = tell
@@ -139,7 +139,7 @@ class Builds:
             build.task.cancel()
 
     async def _run(self, build: _Build) -> Fault | None:
-        """Waits for a place and builds. Returns what went wrong; None when the image is in the common store."""
+        """Waits for a place and builds. Returns what went wrong; None when the image is stored."""
         if self._places.locked():
             build.tell(BuildLine("All places for builds are taken; waiting for one.\n", "waiting"))
         async with self._places:
