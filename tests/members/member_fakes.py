@@ -90,7 +90,7 @@ class FakeBuilder:
 
     def __init__(self, store: FakeStore, *lines: str) -> None:
         self.store = store
-        self.lines = list(lines) or ["one\n", "two\n", "three\n"]
+        self.lines = [BuildLine(line) for line in lines or ("one\n", "two\n", "three\n")]
         self.gate = asyncio.Event()
         self.gate.set()
         self.error: Exception | None = None
@@ -104,8 +104,8 @@ class FakeBuilder:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
-            for number, line in enumerate(self.lines):
-                yield BuildLine(line, "fetching" if number == 0 else "building")
+            for line in self.lines:
+                yield line
                 await asyncio.sleep(0)
                 await self.gate.wait()
             if self.error is not None:
@@ -124,13 +124,14 @@ class FakeSession:
 
     def __init__(self, hub: FakeHub, request: SessionRequest, number: int) -> None:
         self.hub, self.request = hub, request
-        self.name = f"req-{number}"
-        self.url = f"http://127.0.0.1:8000/user/{self.name}/"
+        self.name = hub.next_name or f"req-{number}"
+        self.url = f"{hub.url}user/{self.name}/"
         self.removed = False
 
     async def progress(self) -> AsyncIterator[str]:
         self.hub.running.append(self)
-        yield "Server requested"
+        for message in self.hub.messages:
+            yield message
         await self.hub.gate.wait()
         error = self.hub.errors.pop(0) if self.hub.errors else None
         if error is not None:
@@ -150,6 +151,9 @@ class FakeHub:
     def __init__(self) -> None:
         self.gate = asyncio.Event()
         self.gate.set()
+        self.url = "http://127.0.0.1:8000/"
+        self.next_name = ""
+        self.messages = ["Server requested"]
         self.errors: list[Exception | None] = []
         self.create_error: Exception | None = None
         self.sessions_error: Exception | None = None

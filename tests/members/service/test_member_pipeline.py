@@ -88,7 +88,7 @@ async def test_a_first_launch_tells_the_whole_story(stage: Stage) -> None:
     events = await stage.events()
     assert events == [
         {"phase": "waiting", "message": "Waiting for build to start...\n"},
-        {"message": "one\n", "phase": "fetching"},
+        {"message": "one\n", "phase": "building"},
         {"message": "two\n", "phase": "building"},
         {"message": "three\n", "phase": "building"},
         {"phase": "built", "message": "Built image, launching...\n", "imageName": IMAGE},

@@ -90,7 +90,7 @@ async def serve(launches: Launches, told: Listener) -> AsyncIterator[Serve]:
 
     async def start(**about: Any) -> TestServer:
         server = TestServer(make_app(launches, told, **about))
-        await server.start_server(handler_cancellation=True)
+        await server.start_server()
         servers.append(server)
         return server
 
