@@ -16,7 +16,7 @@ import re
 import shutil
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from threading import Event
 
@@ -79,11 +79,11 @@ class OciLayoutStore:
             return False
         return True
 
-    async def fetch(self, image: str) -> AsyncIterator[str]:
+    async def fetch(self, image: str) -> AsyncGenerator[str, None]:
         """Unpacks the image on this member unless it is there already; lines end with a newline.
 
-        Single flight per image: others wait for the first. A damaged blob is removed from the store, so that the next
-        launch builds it anew. Raises LaunchFailed.
+        Single flight per image: others wait for the first. A damaged blob is removed from the store, so that
+        the next launch builds it anew. Raises LaunchFailed.
         """
         if self._layers_here(image) is not None:
             return
@@ -195,12 +195,10 @@ class OciLayoutStore:
         return tuple(facts["layers"])
 
     def _unpack(self, stop: Event, layers: tuple[Layer, ...], start: Path | None, into: Path) -> None:
-        if start is not None:
-            trees.link(
-                stop, start, into
-            )  # what differs is unpacked by replacing files, never by writing into them
-        else:
-            into.mkdir()
+        into.mkdir()
+        for part in PARTS if start is not None else ():
+            # Hard links are safe: what differs is unpacked by replacing files, never by writing into them.
+            trees.link(stop, start / part, into / part)
         for layer in layers:
             if stop.is_set():
                 raise Stopped
