@@ -16,7 +16,7 @@ from urllib.parse import quote
 import aiohttp
 import psutil
 from member_fakes import FakeBuilder, FakeHub, FakeStore, until
-from pytest import fixture, mark, raises
+from pytest import TempPathFactory, fixture, mark, raises
 
 from members.app import MemberFailed, World, serve
 from members.core.facts import Tell
@@ -74,12 +74,9 @@ def launch_path(repo: str, ref: str = SHA) -> str:
 
 
 async def events(url: str) -> list[dict[str, object]]:
-    told = []
     async with aiohttp.ClientSession() as http, http.get(url, headers=EVENTS) as answer:
-        async for line in answer.content:
-            if line.startswith(b"data: "):
-                told.append(json.loads(line.removeprefix(b"data: ")))
-    return told
+        lines = [line async for line in answer.content]
+    return [json.loads(line.removeprefix(b"data: ")) for line in lines if line.startswith(b"data: ")]
 
 
 async def test_a_member_from_start_to_stop(stage: Stage) -> None:
@@ -189,22 +186,33 @@ def git(*arguments: str, cwd: Path) -> None:
     subprocess.run(["git", *identity, *arguments], cwd=cwd, check=True, capture_output=True)
 
 
+@fixture(scope="module")
+def images(tmp_path_factory: TempPathFactory) -> Path:
+    """The common store: kept between the tests, so that the base environment is made once."""
+    return tmp_path_factory.mktemp("images") / "store"
+
+
+def write_config(folder: Path, images: Path, name: str) -> Path:
+    """A member that may open the repositories beside it."""
+    file = folder / f"{name}.yaml"
+    file.write_text(
+        f"name: {name}\nport: {free_port()}\nstate_dir: state-{name}\nimages: {{store: {images}}}\n"
+        f"hub: {{port: {free_port()}}}\nsessions: {{max: 2}}\n"
+        "providers: {git: {protocols: [file], file_roots: [repos]}}\n"
+    )
+    return file
+
+
 @fixture
-def config(tmp_path: Path) -> Path:
-    """A member that may open the one repository beside it."""
+def config(tmp_path: Path, images: Path) -> Path:
+    """A member with one repository."""
     repo = tmp_path / "repos" / "plain"
     repo.mkdir(parents=True)
     git("init", "-q", "-b", "main", cwd=repo)
     (repo / "requirements.txt").write_text("six\n")
     git("add", ".", cwd=repo)
     git("commit", "-q", "-m", "one", cwd=repo)
-    file = tmp_path / "member.yaml"
-    file.write_text(
-        f"name: member-test\nport: {free_port()}\nstate_dir: state\nimages: {{store: images}}\n"
-        f"hub: {{port: {free_port()}}}\nsessions: {{max: 2}}\n"
-        "providers: {git: {protocols: [file], file_roots: [repos]}}\n"
-    )
-    return file
+    return write_config(tmp_path, images, "first")
 
 
 @asynccontextmanager
@@ -227,6 +235,36 @@ async def started(config: Path) -> AsyncIterator[tuple[asyncio.subprocess.Proces
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+
+
+async def result_of(http: aiohttp.ClientSession, server: str, token: str, code: str) -> str:
+    """What a new kernel of a server answers to `code`, over its websocket as a browser would ask."""
+    headers = {"Authorization": f"token {token}"}
+    async with http.post(f"{server}api/kernels", headers=headers, json={"name": "python3"}) as answer:
+        assert answer.status == 201, await answer.text()
+        kernel = (await answer.json())["id"]
+    async with http.ws_connect(f"{server}api/kernels/{kernel}/channels", headers=headers) as socket_:
+        header = {
+            "msg_id": "m",
+            "msg_type": "execute_request",
+            "username": "",
+            "session": "s",
+            "version": "5.3",
+        }
+        content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}
+        message = {
+            "header": header,
+            "parent_header": {},
+            "metadata": {},
+            "content": content,
+            "channel": "shell",
+        }
+        await socket_.send_json(message)
+        async for received in socket_:
+            reply = received.json()
+            if reply["msg_type"] in ("execute_result", "error"):
+                return str(reply["content"].get("data", {}).get("text/plain") or reply["content"])
+    raise AssertionError("the kernel's connection ended")
 
 
 def below(pid: int) -> list[psutil.Process]:
@@ -254,6 +292,7 @@ async def test_a_real_launch_ends_in_a_server_that_answers(config: Path) -> None
             assert answer.status == 200, await answer.text()
         async with http.get(f"{server}api/status") as answer:
             assert answer.status == 403
+        assert await asyncio.wait_for(result_of(http, server, token, "import six; 1 + 1"), 60) == "2"
         metrics = await (await http.get(url + "metrics")).text()
         assert f'binderhub_build_count_total{{provider="Git",repo="{repo}",status="success"}} 1.0' in metrics
         full = await events(url + launch_path(repo, "main"))
@@ -264,6 +303,25 @@ async def test_a_real_launch_ends_in_a_server_that_answers(config: Path) -> None
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), 40) == 0
         await gone(children)
+
+
+@mark.integration
+@mark.timeout(300)
+async def test_a_second_member_fetches_what_the_first_built(config: Path, images: Path) -> None:
+    repo = f"file://{config.parent}/repos/plain"
+    async with started(config) as (_, url):
+        story = await events(f"{url}{launch_path(repo, 'main')}?build_only=true")
+        assert story[-1]["message"] == "Done! Image built\n", story
+    async with (
+        started(write_config(config.parent, images, "second")) as (_, url),
+        aiohttp.ClientSession() as http,
+    ):
+        story = await events(url + launch_path(repo, "main"))
+        assert story[0]["message"] == "Found built image, launching...\n", story
+        assert story[-1]["phase"] == "ready", story
+        metrics = await (await http.get(url + "metrics")).text()
+        assert "binder_member_image_fetch_seconds_count 1.0" in metrics
+        assert "binderhub_build_count_total{" not in metrics
 
 
 @mark.integration
