@@ -13,7 +13,7 @@ from yarl import URL
 from federation.adapters.transport import in_words
 from federation.core.model import Member
 from federation.core.rules import HealthRules
-from federation.core.verdict import judge
+from federation.core.verdict import Verdict, judge
 from federation.service.ports import Clock, ProbeResult
 
 LARGEST_BODY = 256 * 1024
@@ -38,30 +38,30 @@ class HttpProber:
         async with asyncio.TaskGroup() as both:
             versions = both.create_task(self._versions(member))
             health = both.create_task(self._health(member))
-        return ProbeResult(**health.result(), versions=versions.result())
+        answered, verdict = health.result()
+        return ProbeResult(
+            member=member.name,
+            at=self._clock.now(),
+            ok=verdict.ok,
+            answered=answered,
+            reason=verdict.reason,
+            checks=verdict.checks,
+            seats=verdict.seats,
+            versions=versions.result(),
+        )
 
-    async def _health(self, member: Member) -> dict[str, Any]:
+    async def _health(self, member: Member) -> tuple[bool, Verdict]:
+        """Whether any answer came, and what it says."""
         timeout = self._rules().timeout
-        answered, checks, seats = False, (), None
         try:
             status, body = await self._get(address(member, member.health_path), timeout)
-            verdict = judge(status, body)
-            answered, reason, checks, seats = True, verdict.reason, verdict.checks, verdict.seats
+            return True, judge(status, body)
         except TimeoutError:
-            reason = f"no answer within {timeout:g} s"
+            return False, Verdict(False, f"no answer within {timeout:g} s")
         except _TooLarge:
-            answered, reason = True, f"/health answered with more than {LARGEST_BODY} bytes"
+            return True, Verdict(False, f"/health answered with more than {LARGEST_BODY} bytes")
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            reason = in_words(error)
-        return {
-            "member": member.name,
-            "at": self._clock.now(),
-            "ok": not reason,
-            "answered": answered,
-            "reason": reason,
-            "checks": checks,
-            "seats": seats,
-        }
+            return False, Verdict(False, in_words(error))
 
     async def _versions(self, member: Member) -> dict[str, Any] | None:
         try:

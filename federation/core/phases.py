@@ -85,7 +85,9 @@ def _ready(event: Event) -> Verdict:
 
 def _failed(event: Event, *, built: bool) -> Verdict:
     text = event.get("message")
-    message = text.strip()[:_LONGEST_MESSAGE] if isinstance(text, str) else ""
+    message = (
+        " ".join(text[: 2 * _LONGEST_MESSAGE].split())[:_LONGEST_MESSAGE] if isinstance(text, str) else ""
+    )
     for beginning, cause in MEMBERS_OWN:
         if message.startswith(beginning):
             return Verdict(Ending.RETRYABLE, cause, message)

@@ -59,7 +59,7 @@ def _check(entry: Any) -> Check | None:
     if not isinstance(entry, dict):
         return None
     service, ok = entry.get("service"), entry.get("ok")
-    if not isinstance(service, str) or not service or not isinstance(ok, bool):
+    if not isinstance(service, str) or not service.isprintable() or not service or not isinstance(ok, bool):
         return None
     detail = {
         str(key)[:_LONGEST_NAME]: value
