@@ -159,9 +159,11 @@ def _url(host: str, runner: web.AppRunner) -> str:
 async def _following(config: Path, door: FrontDoor) -> AsyncIterator[None]:
     """Watches the file's folder: editors and Kubernetes replace files by renaming others over them."""
 
+    folder = config.parent
+
     async def follow() -> None:
         try:
-            async for _ in awatch(config.absolute().parent, recursive=False):
+            async for _ in awatch(folder, recursive=False):
                 door.reload(config)
         except OSError as error:  # a folder that cannot be watched: changes need a restart then
             door.tell(LoopFailed("watch of the configuration", error))
