@@ -67,7 +67,7 @@ async def test_one_hung_member_delays_no_look_at_another(members: Pair) -> None:
 
 
 async def test_after_a_first_bad_look_the_next_comes_early(members: Pair) -> None:
-    rules = replace(SOON, interval=5.0, jitter=0.0)
+    rules = replace(SOON, interval=5.0, fall=3, jitter=0.0)
     async with Door(members[0].configured(), health=rules) as door:
         await members[0].die()
         door.door.pool.refused("alpha", "refused the connection")

@@ -49,10 +49,10 @@ async def test_health_is_503_only_when_nobody_can_take_a_launch(members: Pair) -
 
 
 async def test_a_front_door_judges_another_as_it_judges_a_member(members: Pair) -> None:
-    async with Door(members[0].configured(), Member("dead", "http://127.0.0.1:1", 1.0)) as inner:
-        async with Door(Member("inner", str(inner.url), 1.0)) as outer:
-            assert outer.state("inner") is State.HEALTHY
-            assert (await outer.launch()).last["phase"] == "ready"
+    inner = Door(members[0].configured(), Member("dead", "http://127.0.0.1:1", 1.0))
+    async with inner, Door(Member("inner", str(inner.url), 1.0)) as outer:
+        assert outer.state("inner") is State.HEALTHY
+        assert (await outer.launch()).last["phase"] == "ready"
 
 
 async def test_active_hosts_has_upstreams_shape(members: Pair) -> None:

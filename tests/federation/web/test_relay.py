@@ -84,6 +84,7 @@ async def test_a_trusted_proxy_tells_who_the_visitor_is_and_others_do_not(member
         assert members[0].requests[-1].headers["X-Forwarded-For"] == expected
 
 
+CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 FAULTS = {
     "refused": None,
     "500": b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n",
@@ -95,7 +96,7 @@ FAULTS = {
     "empty stream": raw_stream(b""),
     "early end": raw_stream(event(phase="waiting", message="x")),
     "half an event": raw_stream(event(phase="building") + b'data: {"phase": "rea'),
-    "cut chunk": b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n50\r\ndata: ",
+    "cut chunk": CHUNKED + b"50\r\ndata: ",
     "no JSON": raw_stream(b"data: hello\n\n"),
     "no object": raw_stream(b"data: [1, 2]\n\n"),
     "endless line": raw_stream(b"data: " + b"x" * 3_000_000),
@@ -135,11 +136,13 @@ async def test_a_fault_of_the_member_moves_the_launch_to_the_next(fault: str, me
 async def test_a_silent_member_is_given_up_in_time(members: Pair) -> None:
     rules = replace(FAST, stuck_after=0.3)
     for answer in (b"", raw_stream(event(phase="building"))):
-        async with raw_member("mute", answer, hold=True) as mute:
-            async with Door(replace(mute, weight=1e9), members[0].configured(1e-9), launch=rules) as door:
-                launched = await door.launch()
-                assert launched.takers == ["mute", "alpha"] and launched.last == READY
-                assert "silent for 0.3 s" in json.dumps(launched.events)
+        async with (
+            raw_member("mute", answer, hold=True) as mute,
+            Door(replace(mute, weight=1e9), members[0].configured(1e-9), launch=rules) as door,
+        ):
+            launched = await door.launch()
+            assert launched.takers == ["mute", "alpha"] and launched.last == READY
+            assert "silent for 0.3 s" in json.dumps(launched.events)
 
 
 async def test_a_launch_that_talks_for_ever_is_given_up_in_time(members: Pair) -> None:

@@ -70,8 +70,14 @@ async def test_a_good_edit_is_taken_over_and_a_bad_one_refused(
         file.write_text("members: {alpha: {url: http://x, wieght: 3}}", encoding="utf-8")
         await until(lambda: heard("did you mean weight?"), 15)
         assert await names(session, url) == ["alpha", "beta"]
+        write(file, *members)  # what runs already: no news
+        await asyncio.sleep(2)
         write(file, members[1])
         await becomes(session, url, ["beta"])
+        async with session.get(f"{url}/metrics") as answer:
+            metrics = await answer.text()
+        assert 'federation_configurations_total{result="accepted"} 2.0' in metrics
+        assert 'federation_configurations_total{result="refused"} 1.0' in metrics
 
 
 async def test_a_configuration_that_kubernetes_swaps_is_followed(tmp_path: Path, members: Pair) -> None:
