@@ -12,7 +12,6 @@ from federation.core.model import Candidate, Decision, Exclusion, Launch, Member
 from federation.core.policies import POLICIES, WHY, Dice
 from federation.core.verdict import QUOTA_CHECK
 
-
 NOBODY = "no member can take a launch"
 
 
