@@ -130,7 +130,9 @@ def from_launch_link(text: str) -> Link | None:
     row = BY_ID[match[1]]
     repo, ref = split_spec(match[1], spec)
     if not repo:
-        raise NotALink(f"This launch link is incomplete. {row.display['displayName']} links look like {row.id}/…")
+        raise NotALink(
+            f"This launch link is incomplete. {row.display['displayName']} links look like {row.id}/…"
+        )
     asked = {key: values[0] for key, values in parse_qs(query).items()}
     if asked.get("labpath") or asked.get("filepath"):
         return Link(row.id, repo, ref, asked.get("labpath") or asked["filepath"], "file")

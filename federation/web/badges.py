@@ -1,5 +1,5 @@
-"""The pictures that other sites show: badges and the site's icons, all drawn for this project. Knows no member
-and no launch; works whatever happens elsewhere."""
+"""The pictures that other sites show: badges and the site's icons, all drawn for this project. Knows no
+member and no launch; works whatever happens elsewhere."""
 
 from __future__ import annotations
 
@@ -33,6 +33,4 @@ async def allowed(request: web.Request) -> web.Response:
 
 
 def routes() -> list[web.RouteDef]:
-    return [
-        route for path in PICTURES for route in (web.get(path, picture), web.options(path, allowed))
-    ]
+    return [route for path in PICTURES for route in (web.get(path, picture), web.options(path, allowed))]

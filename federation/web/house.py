@@ -66,7 +66,7 @@ def problem(
     request: web.Request, status: int, heading: str, text: str, *, hint: str | None = None
 ) -> web.Response:
     """An error in the house's style; `hint` is a path that may have been meant."""
-    return page(request, "problem.html", status=status, heading=heading, text=text, hint=hint)
+    return page(request, "problem.html", status=status, code=status, heading=heading, text=text, hint=hint)
 
 
 def public_base(request: web.Request) -> str:

@@ -1,7 +1,7 @@
 """The pages a visitor sees before a notebook: start page, launch page, about, and the errors in between.
 
-Served from the front door alone, so they work while every member is down. The launch itself is followed by the
-page's script on `/build/…`; nothing here starts one.
+Served from the front door alone, so they work while every member is down. The launch itself is followed by
+the page's script on `/build/…`; nothing here starts one.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ async def home(request: web.Request) -> web.Response:
 
 
 async def go(request: web.Request) -> web.StreamResponse:
-    """Where the form of the start page leads without JavaScript: to the launch, or back with what is wrong."""
+    """Where the form of the start page leads without JavaScript: to the launch, or back with the error."""
     form = form_of(request)
     try:
         path = launch_path(asked(form, settings_of(request)))
@@ -129,12 +129,14 @@ async def launch(request: web.Request) -> web.Response:
     settings = settings_of(request)
     if provider not in settings.providers:
         offered = ", ".join(settings.providers)
-        text = f"“{provider}” is no kind of repository that can be launched here. Links begin with one of: {offered}."
+        text = f"“{provider}” is no kind of repository that this site launches. It knows: {offered}."
         return problem(request, 404, "Unknown provider", text)
     try:
         shown = read_spec(provider, spec)
     except NotALink as error:
-        return problem(request, 400, "This launch link is not complete", str(error), hint=meant(provider, spec))
+        return problem(
+            request, 400, "This launch link is not complete", str(error), hint=meant(provider, spec)
+        )
     members = request.app[POOL].views() if settings.launch.mode is Mode.REDIRECT else ()
     preferred = request.query.get("member")
     return page(
@@ -144,7 +146,11 @@ async def launch(request: web.Request) -> web.Response:
         connect=sorted({origin(view.member.url) for view in members}),
         framed=True,
         base=public_base(request),
-        build=str(request.rel_url.with_path(f"/build/{provider}/{spec}", encoded=True).with_query(member_only(preferred))),
+        build=str(
+            request.rel_url.with_path(f"/build/{provider}/{spec}", encoded=True).with_query(
+                member_only(preferred)
+            )
+        ),
         spec=spec,
         here_spec=f"{provider}/{spec}",
         here_link=public_base(request) + request.rel_url.raw_path_qs,
@@ -209,7 +215,9 @@ async def robots(request: web.Request) -> web.Response:
 
 
 async def missing(request: web.Request) -> web.Response:
-    return problem(request, 404, "There is nothing here", "The address may be mistyped, or the page has moved.")
+    return problem(
+        request, 404, "There is nothing here", "The address may be mistyped, or the page has moved."
+    )
 
 
 def routes() -> list[web.RouteDef]:

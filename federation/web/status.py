@@ -1,5 +1,5 @@
-"""The public status page: each member's state in words, since when and why, its share and its seats. Shows the
-pool's own snapshot, the same that routing uses; decides nothing."""
+"""The public status page: each member's state in words, since when and why, its share and its seats. Shows
+the pool's own snapshot, the same that routing uses; decides nothing."""
 
 from __future__ import annotations
 
@@ -50,8 +50,9 @@ def overall(views: Sequence[MemberView]) -> tuple[str, str, str]:
         return "◌", "warn", "The members have not answered yet. A launch will try them anyway."
     if not fit:
         return "▲", "bad", "No member can take a launch right now."
+    verb = "takes" if fit == 1 else "take"
     if fit < wanted:
-        return "◐", "warn", f"{fit} of {wanted} members {'takes' if fit == 1 else 'take'} launches; the others’ share goes to them."
+        return "◐", "warn", f"{fit} of {wanted} members {verb} launches."
     return "●", "good", "The member takes launches." if fit == 1 else f"All {fit} members take launches."
 
 
@@ -94,7 +95,12 @@ def check_row(check: Check) -> dict[str, str]:
     if check.ok:
         return {"service": check.service, "symbol": "✓", "tone": "good", "words": "works"}
     words = "fails, does not count" if check.ignored else "fails"
-    return {"service": check.service, "symbol": "✗", "tone": "off" if check.ignored else "bad", "words": words}
+    return {
+        "service": check.service,
+        "symbol": "✗",
+        "tone": "off" if check.ignored else "bad",
+        "words": words,
+    }
 
 
 def flat(told: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
