@@ -7,9 +7,10 @@ the page's script on `/build/…`; nothing here starts one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from aiohttp import web
+from yarl import URL
 
 from federation.core.links import Link, NotALink, launch_path, read_link, read_spec, web_url
 from federation.core.providers import BY_ID, PROVIDERS
@@ -40,14 +41,14 @@ async def home(request: web.Request) -> web.Response:
     return start_page(request, form_of(request))
 
 
-async def go(request: web.Request) -> web.StreamResponse:
+async def go(request: web.Request) -> web.Response:
     """Where the form of the start page leads without JavaScript: to the launch, or back with the error."""
     form = form_of(request)
     try:
         path = launch_path(asked(form, settings_of(request)))
     except NotALink as error:
         return start_page(request, form, str(error))
-    return web.HTTPSeeOther(path)
+    raise web.HTTPSeeOther(URL(path, encoded=True))
 
 
 def form_of(request: web.Request) -> dict[str, str]:
@@ -188,11 +189,11 @@ def meant(provider: str, spec: str) -> str | None:
     return None
 
 
-async def repo(request: web.Request) -> web.StreamResponse:
+async def repo(request: web.Request) -> NoReturn:
     """Binder's first links: `/repo/{user}/{repo}/tail` opens the tail of the repository's master branch."""
     user, name = request.match_info["user"], request.match_info["repo"]
     path = launch_path(Link("gh", f"{user}/{name}", "master", request.match_info["tail"]))
-    return web.HTTPFound(path)
+    raise web.HTTPFound(URL(path, encoded=True))
 
 
 async def providers(request: web.Request) -> web.Response:

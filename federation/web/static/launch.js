@@ -59,29 +59,40 @@ function reach(next) {
 
 /** The front door's own event: which member has the launch now, and why. */
 function attempt(event) {
+  const said = String(event.message ?? "").trim();
   const list = $("attempts");
   const before = list.lastElementChild;
-  if (before) {
-    before.className = "left";
-    before.querySelector(".symbol").textContent = "✗";
-  }
+  leave(before);
   const item = document.createElement("li");
   const symbol = document.createElement("span");
   symbol.className = "symbol";
   symbol.ariaHidden = "true";
   symbol.textContent = "→";
-  const words = document.createElement("span");
-  const name = document.createElement("strong");
-  name.textContent = event.member;
-  words.append(name, ` – ${String(event.message ?? "").trim()}`);
-  item.append(symbol, words);
+  item.append(symbol, named(String(event.member), said));
   list.append(item);
   $("route").hidden = false;
-  if (before) log.mark(`--- ${String(event.message ?? "").trim()} ---`);
+  if (before) log.mark(`--- ${said} ---`);
   member = String(event.member);
   for (const step of STEPS) mark(step, "");
   reach(0);
-  if (before) say(`${String(event.message ?? "").trim()}`);
+  if (before) say(said);
+}
+
+function leave(item) {
+  if (!item) return;
+  item.className = "left";
+  item.querySelector(".symbol").textContent = "✗";
+}
+
+/** A sentence with the member's name in bold, put in front if the sentence does not hold it. */
+function named(name, sentence) {
+  const at = sentence.lastIndexOf(name);
+  const words = document.createElement("span");
+  const strong = document.createElement("strong");
+  strong.textContent = name;
+  if (at < 0) words.append(strong, ` – ${sentence}`);
+  else words.append(sentence.slice(0, at), strong, sentence.slice(at + name.length));
+  return words;
 }
 
 function take(event) {
@@ -133,6 +144,7 @@ function ready(event) {
 function failed(event) {
   const building = stage === 1;
   mark(STEPS[stage], "failed");
+  leave($("attempts").lastElementChild);
   face("fail", "Failed");
   const message = String(event.message ?? "").trim() || lastMessage || "The member gave no reason.";
   say(`The launch failed${member ? ` on ${member}` : ""}.`);

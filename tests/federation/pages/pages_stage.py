@@ -1,5 +1,5 @@
-"""A front door as far as a browser sees one: the real pages over a real pool, and `/build/…` streams that play a
-scene. The scene is named by the repository: `/build/gh/scene/<name>/HEAD`."""
+"""A front door as far as a browser sees one: the real pages over a real pool, and `/build/…` streams that
+play a scene. The scene is named by the repository: `/build/gh/scene/<name>/HEAD`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ MEMBERS = (
 SUGGESTIONS = (
     Suggestion("A first notebook", "gh", "scene/cached", text="Plots and a few sliders, ready at once."),
     Suggestion("NumPy & <matplotlib>", "gh", "scene/cold", text="Built from requirements.txt."),
-    Suggestion("A dashboard", "git", "https://example.org/app", text="Opens Voilà.", urlpath="/voila/x.ipynb"),
+    Suggestion(
+        "A dashboard", "git", "https://example.org/app", text="Opens Voilà.", urlpath="/voila/x.ipynb"
+    ),
 )
 SESSION = "user/alice/"
 Say = Callable[[dict[str, Any]], Awaitable[None]]
@@ -50,12 +52,20 @@ def pool(at: float) -> Pool:
     clock = Watch(at - 7500)
     rules = HealthRules(fall=1, rise=1)
     made = Pool(MEMBERS, rules, clock)
-    checks = (Check("JupyterHub API", True), Check("Docker registry", True), Check("Pod quota", False, ignored=True))
+    checks = (
+        Check("JupyterHub API", True),
+        Check("Docker registry", True),
+        Check("Pod quota", False, ignored=True),
+    )
     versions = {"binderhub": "1.0.0", "builder_info": {"runtime": "process", "isolation": "bubblewrap <on>"}}
-    made.observe(ProbeResult(MEMBERS[0].name, at, True, True, checks=checks, seats=Seats(112, 300), versions=versions))
+    made.observe(
+        ProbeResult(MEMBERS[0].name, at, True, True, checks=checks, seats=Seats(112, 300), versions=versions)
+    )
     clock.at = at - 190
     reason = "JupyterHub API fails: <script>alert(1)</script>"
-    made.observe(ProbeResult(MEMBERS[1].name, at, False, True, reason, checks=(Check("JupyterHub API", False),)))
+    made.observe(
+        ProbeResult(MEMBERS[1].name, at, False, True, reason, checks=(Check("JupyterHub API", False),))
+    )
     return made
 
 
@@ -140,7 +150,10 @@ async def cold(request: web.Request) -> Scene:
 def build_lines(count: int) -> list[dict[str, Any]]:
     lines = [{"phase": "building", "message": f"#{i} Collecting package-{i}\n"} for i in range(count)]
     progress = [{"phase": "building", "message": f"\rDownloading {share} %"} for share in range(0, 101, 10)]
-    cut = [{"phase": "building", "message": "\n\x1b[3"}, {"phase": "building", "message": "1mred\x1b[0m words\r\n"}]
+    cut = [
+        {"phase": "building", "message": "\n\x1b[3"},
+        {"phase": "building", "message": "1mred\x1b[0m words\r\n"},
+    ]
     return [*lines, *progress, *cut]
 
 
@@ -164,7 +177,10 @@ async def failed(request: web.Request) -> Scene:
 
 async def badref(request: web.Request) -> Scene:
     yield chosen()
-    yield {"phase": "failed", "message": "Could not resolve ref for gh:scene/badref/HEAD. Double check your URL\n"}
+    yield {
+        "phase": "failed",
+        "message": "Could not resolve ref for gh:scene/badref/HEAD. Double check your URL\n",
+    }
 
 
 async def bare(request: web.Request) -> Scene:
@@ -227,6 +243,20 @@ async def javascript(request: web.Request) -> Scene:
 SCENES: dict[str, Callable[[web.Request], Scene]] = {
     scene.__name__: scene
     for scene in (
-        *(cached, cold, held, failed, badref, bare, failover, broken, dead, ends, garbage, endless, javascript),
+        *(
+            cached,
+            cold,
+            held,
+            failed,
+            badref,
+            bare,
+            failover,
+            broken,
+            dead,
+            ends,
+            garbage,
+            endless,
+            javascript,
+        ),
     )
 }
