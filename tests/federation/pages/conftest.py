@@ -57,9 +57,8 @@ async def visit(browser: Browser, aiohttp_server: Any) -> AsyncIterator[Open]:
     opened: list[Seen] = []
 
     async def open_page(path: str, settings: Settings | None = None, **options: Any) -> Seen:
-        app = stage.application(
-            settings or Settings(stage.MEMBERS, suggestions=stage.SUGGESTIONS), stage.pool(time.time())
-        )
+        settings = settings or Settings(stage.MEMBERS, suggestions=stage.SUGGESTIONS)
+        app = stage.application(settings, stage.pool(time.time(), settings.members))
         server: TestServer = await aiohttp_server(app)
         page = await (await browser.new_context(**options)).new_page()
         page.set_default_timeout(20_000)
