@@ -11,13 +11,15 @@ from typing import Any
 import pages_stage as stage
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 from playwright.async_api import Page, expect
 
 from federation.core.model import Member
 from federation.core.providers import PROVIDERS
 from federation.core.rules import LaunchRules, Mode, Settings
 
-pytestmark = pytest.mark.e2e
+# One browser for the whole module, so one event loop too.
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 HERE = Path(__file__).parent
 NOTEBOOK = re.compile(r"/user/alice/")
 
@@ -165,17 +167,17 @@ async def test_cached_launch_ends_in_the_notebook(visit: Any, query: str, path: 
     assert seen.page.url == f"{seen.base}/about"  # the launch page is not in the way
 
 
-@pytest.mark.parametrize(
-    "wanted", ["https://evil.example/", "javascript:alert(1)", "//evil.example/", "..%252f..%252fbob"]
-)
-async def test_hostile_path_opens_the_start_page_and_says_so(visit: Any, wanted: str) -> None:
-    seen = await visit(f"/v2/gh/scene/cached/HEAD?urlpath={wanted}")
-    await expect(seen.page.locator("#refused")).to_contain_text("outside the notebook server")
-    await expect(seen.page.locator("#open")).to_have_attribute(
-        "href", f"{seen.base}/{stage.SESSION}?token=T0K"
-    )
-    await seen.page.wait_for_url(NOTEBOOK)
-    assert seen.page.url == f"{seen.base}/{stage.SESSION}?token=T0K"
+async def test_hostile_path_opens_the_start_page_and_says_so(visit: Any) -> None:
+    async def follow(wanted: str) -> None:
+        seen = await visit(f"/v2/gh/scene/cached/HEAD?urlpath={wanted}")
+        start = f"{seen.base}/{stage.SESSION}?token=T0K"
+        await expect(seen.page.locator("#refused")).to_contain_text("outside the notebook server")
+        await expect(seen.page.locator("#open")).to_have_attribute("href", start)
+        await seen.page.wait_for_url(NOTEBOOK)
+        assert seen.page.url == start
+
+    hostile = ("https://evil.example/", "javascript:alert(1)", "//evil.example/", "..%252f..%252fbob")
+    await asyncio.gather(*(follow(wanted) for wanted in hostile))
 
 
 async def test_a_members_hostile_address_is_not_opened(visit: Any) -> None:
@@ -323,7 +325,7 @@ async def test_leaving_the_page_ends_the_stream(visit: Any) -> None:
     assert seen.app[stage.VISITS]["held"] == 1
 
 
-async def test_redirect_mode_follows_the_member_across_origins(visit: Any, aiohttp_server: Any) -> None:
+async def test_redirect_mode_follows_the_member_across_origins(visit: Any) -> None:
     async def member(request: web.Request) -> web.StreamResponse:
         headers = {"Content-Type": "text/event-stream", "Access-Control-Allow-Origin": "*"}
         response = web.StreamResponse(headers=headers)
@@ -335,11 +337,11 @@ async def test_redirect_mode_follows_the_member_across_origins(visit: Any, aioht
     app = web.Application()
     app.router.add_get("/build/{spec:.*}", member)
     app.router.add_get("/user/{path:.*}", stage.notebook)
-    server = await aiohttp_server(app)
-    there = str(server.make_url("/")).rstrip("/")
-    settings = Settings((Member("m", there, 1.0),), launch=LaunchRules(mode=Mode.REDIRECT))
-    seen = await visit("/v2/gh/elsewhere/redirect/HEAD", settings)
-    await seen.page.wait_for_url(f"{there}/user/alice/?token=T0K")
+    async with TestServer(app) as server:
+        there = str(server.make_url("/")).rstrip("/")
+        settings = Settings((Member("m", there, 1.0),), launch=LaunchRules(mode=Mode.REDIRECT))
+        seen = await visit("/v2/gh/elsewhere/redirect/HEAD", settings)
+        await seen.page.wait_for_url(f"{there}/user/alice/?token=T0K")
 
 
 async def test_status_renews_itself_and_keeps_what_is_open(visit: Any) -> None:
