@@ -77,7 +77,6 @@ def send(request: web.Request, asset: Asset, *, caching: str) -> web.Response:
         response.enable_compression()
     response.etag = etag
     response.headers["Cache-Control"] = caching
-    response.headers["X-Content-Type-Options"] = "nosniff"
     return response
 
 

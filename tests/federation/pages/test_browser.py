@@ -336,7 +336,7 @@ async def test_redirect_mode_follows_the_member_across_origins(visit: Any) -> No
 
     app = web.Application()
     app.router.add_get("/build/{spec:.*}", member)
-    app.router.add_get("/user/{path:.*}", stage.notebook)
+    app.router.add_get("/{path:.*}", stage.notebook)
     async with TestServer(app) as server:
         there = str(server.make_url("/")).rstrip("/")
         settings = Settings((Member("m", there, 1.0),), launch=LaunchRules(mode=Mode.REDIRECT))
@@ -350,7 +350,7 @@ async def test_status_renews_itself_and_keeps_what_is_open(visit: Any) -> None:
     await page.click("#versions-1 summary")
     pool = seen.app[stage.POOL]
     pool.refused("hetzner-2i2c", "refused the connection")
-    await expect(page.locator("#summary")).to_contain_text("have not answered yet")
+    await expect(page.locator("#summary")).to_contain_text("have not answered yet", timeout=15_000)
     await expect(page.locator("#member-1")).to_contain_text("Refused the connection")
     await expect(page.locator("#versions-1")).to_have_attribute("open", "")
 
