@@ -77,6 +77,7 @@ def send(request: web.Request, asset: Asset, *, caching: str) -> web.Response:
         response.enable_compression()
     response.etag = etag
     response.headers["Cache-Control"] = caching
+    response.headers["Vary"] = "Accept-Encoding"
     return response
 
 

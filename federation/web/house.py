@@ -56,6 +56,7 @@ def page(
         connect=" ".join(["'self'", *connect]), framing="" if framed else "; frame-ancestors 'none'"
     )
     response.headers["Cache-Control"] = "no-cache"
+    response.headers["Vary"] = "Accept-Encoding"
     response.enable_compression()
     return response
 

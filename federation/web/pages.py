@@ -148,7 +148,7 @@ async def launch(request: web.Request) -> web.Response:
         shown = launchable(provider, spec)
     except NotALink as error:
         return problem(
-            request, 400, "This launch link is not complete", str(error), hint=meant(provider, spec)
+            request, 400, "This launch link cannot be used", str(error), hint=meant(provider, spec)
         )
     members = request.app[POOL].views() if settings.launch.mode is Mode.REDIRECT else ()
     preferred = request.query.get("member")

@@ -284,6 +284,8 @@ async def test_failover_is_told_in_plain_words(visit: Any) -> None:
 async def test_broken_connection_is_taken_up_again(visit: Any) -> None:
     seen = await visit("/v2/gh/scene/broken/HEAD")
     await expect(seen.page.locator("#now")).to_contain_text("Connecting again in 1 s, attempt 1 of 5.")
+    await expect(seen.page.locator("#now")).to_contain_text("Connecting again in 2 s, attempt 2 of 5.")
+    assert await seen.page.locator("#attempts li").count() == 1
     await seen.page.wait_for_url(NOTEBOOK)
     assert seen.app[stage.VISITS]["broken"] == 3
 
