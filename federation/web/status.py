@@ -1,0 +1,139 @@
+"""The public status page: each member's state in words, since when and why, its share and its seats. Shows
+the pool's own snapshot, the same that routing uses; decides nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from federation.core.model import Check, MemberView, State
+from federation.core.routing import unfit
+from federation.web.house import page
+from federation.web.keys import POOL, RUNNING
+
+Refusals = list[str | None]
+
+# State: symbol, tone, words. The symbol's shape and the words say the same as the colour.
+WORDS = {
+    State.HEALTHY: ("●", "good", "Takes launches"),
+    State.UNKNOWN: ("◌", "warn", "Not known yet"),
+    State.EJECTED: ("▲", "bad", "Out of service"),
+    State.DRAINED: ("■", "off", "Drained by its operators"),
+}
+FULL = ("◆", "warn", "Full")  # well, but without a free seat
+UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+
+
+async def status(request: web.Request) -> web.Response:
+    views = request.app[POOL].views()
+    headroom = request.app[RUNNING].settings.health.headroom
+    refusals = [unfit(view, headroom) for view in views]
+    now = time.time()
+    symbol, tone, summary = overall(views, refusals)
+    return page(
+        request,
+        "status.html",
+        rows=[row(*one, now) for one in zip(views, refusals, shares(views, refusals), strict=True)],
+        symbol=symbol,
+        tone=tone,
+        summary=summary,
+        now_iso=iso(now),
+        now_text=datetime.fromtimestamp(now, UTC).strftime("%H:%M:%S UTC"),
+    )
+
+
+def overall(views: Sequence[MemberView], refusals: Refusals) -> tuple[str, str, str]:
+    """One symbol, tone and sentence for the whole federation; a refusal is why a member takes no launch."""
+    fit, wanted = refusals.count(None), sum(view.state is not State.DRAINED for view in views)
+    if not views:
+        return "▲", "bad", "No member is configured."
+    if not fit and any(view.state is State.UNKNOWN for view in views):
+        return "◌", "warn", "The members have not answered yet. A launch will try them anyway."
+    if not fit:
+        return "▲", "bad", "No member can take a launch right now."
+    verb = "takes" if fit == 1 else "take"
+    if fit < wanted:
+        return "◐", "warn", f"{fit} of {wanted} members {verb} launches."
+    return "●", "good", "The member takes launches." if fit == 1 else f"All {fit} members take launches."
+
+
+def shares(views: Sequence[MemberView], refusals: Refusals) -> list[int]:
+    """Each member's expected share of launches in percent: its weight among those that take launches."""
+    weights = [view.member.weight if why is None else 0.0 for view, why in zip(views, refusals, strict=True)]
+    total = sum(weights)
+    return [round(100 * weight / total) if total else 0 for weight in weights]
+
+
+def row(view: MemberView, refusal: str | None, share: int, now: float) -> dict[str, Any]:
+    full = view.fit and refusal is not None
+    symbol, tone, words = FULL if full else WORDS[view.state]
+    reason = refusal or "" if full else view.reason
+    return {
+        "name": view.member.name,
+        "url": view.member.url,
+        "host": urlsplit(view.member.url).netloc,
+        "symbol": symbol,
+        "tone": tone,
+        "state": words,
+        "since": age(now - view.since) if view.since and not full else "",
+        "since_iso": iso(view.since),
+        "reason": reason[:1].upper() + reason[1:],
+        "share": share,
+        "weight": f"{view.member.weight:g}",
+        "seats": seats(view),
+        "leases": view.leases,
+        "checks": [check_row(check) for check in view.checks],
+        "versions": list(flat(view.versions)),
+    }
+
+
+def seats(view: MemberView) -> str:
+    if view.seats is None:
+        return "not told" if view.member.seats is None else f"{view.member.seats} in all"
+    if view.seats.quota is None:
+        return f"{view.seats.used} in use, no limit told"
+    return f"{view.seats.used} of {view.seats.quota} in use"
+
+
+def check_row(check: Check) -> dict[str, str]:
+    if check.ok:
+        return {"service": check.service, "symbol": "✓", "tone": "good", "words": "works"}
+    words = "fails, does not count" if check.ignored else "fails"
+    return {
+        "service": check.service,
+        "symbol": "✗",
+        "tone": "off" if check.ignored else "bad",
+        "words": words,
+    }
+
+
+def flat(told: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """What a member tells of its versions, runtime and isolation, as lines `key, value`."""
+    for key, value in told.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{name} / ")
+        else:
+            yield name[:80], str(value)[:200]
+
+
+def age(seconds: float) -> str:
+    """A length of time in one unit, rounded down: `3 minutes`."""
+    for size, unit in UNITS:
+        count = int(max(seconds, 0) // size)
+        if count:
+            return f"{count} {unit}" + ("s" if count > 1 else "")
+    return "a moment"
+
+
+def iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+
+
+def routes() -> list[web.RouteDef]:
+    return [web.get("/status", status)]
