@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+def nothing() -> Mapping[str, Any]:
+    """A default for fields; a mapping proxy itself is refused as one."""
+    return NOTHING
 
 
 class State(StrEnum):
@@ -43,7 +48,7 @@ class Check:
     service: str
     ok: bool
     ignored: bool = False  # the member reports it, but does not judge itself by it
-    detail: Mapping[str, Any] = NOTHING
+    detail: Mapping[str, Any] = field(default_factory=nothing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,7 @@ class MemberView:
     reason: str = "not probed yet"
     checks: tuple[Check, ...] = ()
     seats: Seats | None = None
-    versions: Mapping[str, Any] = NOTHING
+    versions: Mapping[str, Any] = field(default_factory=nothing)
     seen: float | None = None
     leases: int = 0
 

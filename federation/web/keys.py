@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from federation.core.rules import Settings
 from federation.service.pool import Pool
-from federation.settings import Settings
 
 
 class Running:

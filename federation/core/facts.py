@@ -1,0 +1,109 @@
+"""What happened, as frozen facts for listeners such as metrics and log. Knows none of them.
+
+Times are seconds; `seconds` is a length, `at` is since the epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from federation.core.model import Decision, Launch, State
+
+
+class Outcome(StrEnum):
+    """How a launch, or one attempt of it on one member, ended."""
+
+    READY = "ready"
+    FAILED = "failed"  # the repository's or the visitor's own fault, or no member was left
+    LOST = "lost"  # this member could not finish it; another one may
+    ABANDONED = "abandoned"  # the visitor went away
+    REDIRECTED = "redirected"  # handed to the member, the rest is not seen
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    member: str
+    before: State
+    after: State
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class LookFailed:
+    """A member that took launches did not look well, and has not been ejected for it yet."""
+
+    member: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded:
+    """One launch on one member. `cause` is one of few words, `why` a sentence."""
+
+    launch: Launch
+    member: str
+    attempt: int
+    outcome: Outcome
+    cause: str
+    why: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchEnded:
+    """One click, over all its members. `member` is the last one tried, None if there was none."""
+
+    launch: Launch
+    outcome: Outcome
+    member: str | None
+    attempts: int
+    cause: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A member was chosen for a launch, or for its continuation (`attempt` above 1)."""
+
+    decision: Decision
+    member: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reconfigured:
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: tuple[str, ...]
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationRefused:
+    """An edit that cannot be used; what ran before runs on."""
+
+    problems: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoopFailed:
+    """A fault of our own in a loop that goes on nevertheless."""
+
+    where: str
+    error: BaseException
+
+
+Fact = (
+    StateChanged
+    | LookFailed
+    | AttemptEnded
+    | LaunchEnded
+    | Chosen
+    | Reconfigured
+    | ConfigurationRefused
+    | LoopFailed
+)
+Listener = Callable[[Fact], None]
