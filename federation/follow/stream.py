@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import aiohttp
+from yarl import URL
 
 _CONNECT = 10.0  # seconds until the front door accepts
 _SILENCE = 90.0  # seconds without a byte; a living stream sends a comment every 25
 _LONGEST_LINE = 1 << 20  # bytes
+_ACCEPT = {"Accept": "text/event-stream"}
 
 
 class Unreachable(Exception):
@@ -21,7 +23,7 @@ class BrokenOff(Unreachable):
     """The stream ended before the launch did."""
 
 
-async def events(url: str) -> AsyncIterator[dict[str, Any]]:
+async def events(url: str) -> AsyncGenerator[dict[str, Any], None]:
     """The events of the launch at this URL, until the server ends the stream.
 
     Raises Unreachable, BrokenOff when at least the stream itself had begun.
@@ -31,7 +33,7 @@ async def events(url: str) -> AsyncIterator[dict[str, Any]]:
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(url, headers={"Accept": "text/event-stream"}) as response,
+            session.get(URL(url, encoded=True), headers=_ACCEPT) as response,
         ):
             _check(response)
             begun = True

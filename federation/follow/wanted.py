@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, parse_qs, quote, urlencode, urlsplit, urlu
 from federation.core.providers import BY_ID
 
 _PATHS = ("urlpath", "labpath", "filepath")
-# Everything a raw spec may hold as it is; the rest is percent-encoded, `%` itself is taken as already encoded.
+# What a raw spec may hold as it is, `%` as the sign of what is encoded already; the rest gets encoded.
 _SPEC_SAFE = "/%:@!$&'()*+,;=~"
 
 

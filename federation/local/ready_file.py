@@ -1,4 +1,4 @@
-"""Tells other programs where the federation is: one JSON object, replaced whole. Knows no process by itself."""
+"""Tells other programs where the federation is: one JSON object, replaced whole. Knows no process."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def write_ready(paths: list[Path], text: str) -> None:
 
 
 def running_front_door(layout: Layout) -> str | None:
-    """The URL of the federation that runs in this folder, as its ready file tells; None when there is none."""
+    """The URL of the federation that runs in this folder, None when its ready file names none."""
     try:
         url = json.loads(layout.ready.read_text())["front_door"]
     except (OSError, ValueError, KeyError, TypeError):

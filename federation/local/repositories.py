@@ -33,6 +33,8 @@ def publish(source: Path, repository: Path) -> str:
 
     Nothing is written when they are already the same. Raises RepositoryError.
     """
+    if not source.is_dir():
+        raise RepositoryError(f"{source}: no such folder")
     git = _Git(source, repository)
     if not (repository / "HEAD").exists():
         git.run("init", "--bare", "--quiet", "--initial-branch=main", str(repository), bound=False)

@@ -72,8 +72,10 @@ class Supervisor:
         return self._kept[name].failures
 
     async def watch(self) -> None:
-        """Returns never; raises what a keeper's own fault raised, so that it does not go unseen."""
-        await asyncio.gather(*self._tasks())
+        """Lasts as long as the keepers do; raises what went wrong in one, so that it does not go unseen."""
+        ended, _ = await asyncio.wait(self._tasks(), return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()
 
     async def stop(self, grace: float, hurry: asyncio.Event) -> None:
         """Asks every child to end; kills those that take longer than `grace` seconds, or all when `hurry` is

@@ -18,7 +18,17 @@ Runtime = Literal["auto", "process", "docker"]
 
 # Keys that `up` fills in itself, in the front door's and in every member's configuration.
 OWNED_BY_UP_FRONT_DOOR = ("members",)
-OWNED_BY_UP_MEMBER = ("name", "host", "port", "base_url", "state_dir", "runtime", "images.store", "hub.port", "hub.url")
+OWNED_BY_UP_MEMBER = (
+    "name",
+    "host",
+    "port",
+    "base_url",
+    "state_dir",
+    "runtime",
+    "images.store",
+    "hub.port",
+    "hub.url",
+)
 
 
 def _without(owned: tuple[str, ...], section: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -47,8 +57,22 @@ def _folder_name(text: str) -> str:
 
 
 _ABSENT = object()
-_QUICK_HEALTH = {"interval": "2s", "timeout": "2s", "fall": 2, "rise": 1}
-_QUICK_LAUNCH = {"connect_timeout": "2s", "stuck_after": "60s"}
+_OWN_KEYS = {"port", "runtime", "front_door", "member"}
+
+
+def _local_front_door() -> dict[str, Any]:
+    return {
+        "health": {"interval": "2s", "timeout": "2s", "fall": 2, "rise": 1},
+        "launch": {"connect_timeout": "2s", "stuck_after": "60s"},
+        "providers": ["gh", "git"],
+    }
+
+
+def _local_member() -> dict[str, Any]:
+    return {
+        "providers": {"git": {"protocols": ["http", "https", "git", "ssh", "file"]}},
+        "sessions": {"max": 6, "idle_timeout": "30m"},
+    }
 
 
 class LocalFile(Section):
@@ -60,16 +84,11 @@ class LocalFile(Section):
     """Of the front door; the next free one if it is taken."""
     runtime: Runtime = "auto"
     """auto or process."""
-    front_door: Annotated[dict[str, Any], AfterValidator(_front_door)] = {
-        "health": _QUICK_HEALTH,
-        "launch": _QUICK_LAUNCH,
-        "providers": ["gh", "git"],
-    }
+    front_door: Annotated[dict[str, Any], AfterValidator(_front_door)] = Field(
+        default_factory=_local_front_door
+    )
     """Keys of config/federation.yaml, for the local front door."""
-    member: Annotated[dict[str, Any], AfterValidator(_member)] = {
-        "providers": {"git": {"protocols": ["http", "https", "git", "ssh", "file"]}},
-        "sessions": {"max": 6, "idle_timeout": "30m"},
-    }
+    member: Annotated[dict[str, Any], AfterValidator(_member)] = Field(default_factory=_local_member)
     """Keys of config/member.yaml, for each member."""
 
 
@@ -96,6 +115,12 @@ def load_local(path: Path | None) -> LocalFile:
     Raises `SettingsError` with every problem of the file.
     """
     return LocalFile() if path is None else check(LocalFile, read_document(path))
+
+
+def is_local(path: Path) -> bool:
+    """Whether it is a local federation: a front door names its members, this one counts them."""
+    data = read_document(path).data
+    return isinstance(data.get("members"), int) or bool(_OWN_KEYS & data.keys())
 
 
 def load_examples(path: Path) -> tuple[ExampleSection, ...]:
