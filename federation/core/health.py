@@ -64,12 +64,6 @@ def step(standing: Standing, event: Event, rules: HealthRules) -> Standing:
     return standing if state is None else replace(standing, state=state)
 
 
-def undecided(standing: Standing, rules: HealthRules) -> bool:
-    """Whether a run is on that further looks would soon make a change of: worth looking again earlier."""
-    match standing.state:
-        case State.HEALTHY:
-            return 0 < standing.bad < rules.fall
-        case State.EJECTED:
-            return 0 < standing.good < rules.rise
-        case _:
-            return False
+def doubtful(standing: Standing, rules: HealthRules) -> bool:
+    """Whether a member that takes launches has begun to look bad: worth looking again earlier."""
+    return standing.state is State.HEALTHY and 0 < standing.bad < rules.fall

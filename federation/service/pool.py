@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from federation.core.facts import Fact, Listener, LookFailed, Reconfigured, StateChanged
-from federation.core.health import Event, Standing, step, undecided
+from federation.core.health import Event, Standing, doubtful, step
 from federation.core.model import Member, MemberView, Seats, State
 from federation.core.rules import HealthRules
 from federation.service.ports import Clock, ProbeResult
@@ -46,10 +46,10 @@ class Pool:
         seat = self._seats.get(name)
         return None if seat is None else seat.view
 
-    def undecided(self, name: str) -> bool:
-        """Whether the next look at this member may change its state."""
+    def doubtful(self, name: str) -> bool:
+        """Whether this member takes launches but has begun to look bad."""
         seat = self._seats.get(name)
-        return seat is not None and undecided(seat.standing, self._rules)
+        return seat is not None and doubtful(seat.standing, self._rules)
 
     def subscribe(self, listener: Listener) -> None:
         """Facts are told to each listener at once, in the order of subscription. Listeners must not raise."""

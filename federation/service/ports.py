@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -47,12 +47,12 @@ class Frame:
 
 
 class MemberStreams(Protocol):
-    def open(self, member: Member, launch: Launch, visitor: Visitor) -> AsyncIterator[Frame]:
+    def open(self, member: Member, launch: Launch, visitor: Visitor) -> AsyncGenerator[Frame, None]:
         """The member's event stream for this launch.
 
         Raises a subclass of `federation.core.errors.MemberFault` when the member refuses the connection,
-        answers with an error, stays silent, breaks off or sends what is no event stream. Closing the iterator
-        closes the connection at once.
+        answers with an error, stays silent, breaks off or sends what is no event stream. Ends when the member
+        ends it. Closing the generator closes the connection at once.
         """
 
 

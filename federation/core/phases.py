@@ -1,0 +1,101 @@
+"""What a member's events mean for a launch: goes on, done, or failed, and whose failure it is.
+
+Knows no stream. A failure is told by phase, status code and message alone, as a stock BinderHub sends them,
+so that every member is judged alike. Whatever is not known to be the member's is the repository's or the
+visitor's, and final: trying it elsewhere would only repeat it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from federation.core.errors import Garbled
+
+Event = Mapping[str, Any]
+
+
+class Ending(StrEnum):
+    READY = "ready"
+    FINAL = "final"  # the repository's or the visitor's own fault
+    RETRYABLE = "retryable"  # this member's; another one may do better
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How an event ends a launch on one member. `cause` is one word for metrics, `message` is for people."""
+
+    ending: Ending
+    cause: str = ""
+    message: str = ""
+
+
+# Beginnings of messages that a BinderHub sends without a status code when the fault is its own.
+MEMBERS_OWN: tuple[tuple[str, str], ...] = (
+    ("Too many users on this BinderHub", "quota"),
+    ("Too many users running", "quota"),
+    ("Error resolving ref for", "resolve"),
+    ("Unhandled error watching for build events", "build_watch"),
+)
+_PAST_THE_BUILD = ("built", "launching")
+_LONGEST_MESSAGE = 500
+
+
+def decode(data: bytes) -> dict[str, Any]:
+    """The event in the data of one frame. Raises `Garbled` when it is no JSON object."""
+    try:
+        event = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise Garbled("sent an event that is not JSON") from error
+    if not isinstance(event, dict):
+        raise Garbled("sent an event that is no JSON object")
+    return event
+
+
+def phase_of(event: Event) -> str:
+    """The phase in lower case, as clients read it; empty when there is none."""
+    phase = event.get("phase")
+    return phase.lower() if isinstance(phase, str) else ""
+
+
+def past_the_build(phase: str) -> bool:
+    """Whether from this phase on a failure cannot be the repository's build any more."""
+    return phase in _PAST_THE_BUILD
+
+
+def judge(event: Event, *, built: bool) -> Verdict | None:
+    """How this event ends the launch, or None when it goes on. `built` tells that the image was there."""
+    match phase_of(event):
+        case "ready":
+            return _ready(event)
+        case "failed" | "failure":
+            return _failed(event, built=built)
+        case _:
+            return None
+
+
+def _ready(event: Event) -> Verdict:
+    if isinstance(event.get("url"), str) or isinstance(event.get("imageName"), str):
+        return Verdict(Ending.READY, "ready")
+    return Verdict(Ending.RETRYABLE, "garbled", "was ready, but without a URL")
+
+
+def _failed(event: Event, *, built: bool) -> Verdict:
+    text = event.get("message")
+    message = (
+        " ".join(text[: 2 * _LONGEST_MESSAGE].split())[:_LONGEST_MESSAGE] if isinstance(text, str) else ""
+    )
+    for beginning, cause in MEMBERS_OWN:
+        if message.startswith(beginning):
+            return Verdict(Ending.RETRYABLE, cause, message)
+    status = event.get("status_code")
+    if isinstance(status, int) and not isinstance(status, bool):
+        if status >= 500:
+            return Verdict(Ending.RETRYABLE, "launch" if built else "member_error", message)
+        return Verdict(Ending.FINAL, "rate_limit" if status == 429 else "refused", message)
+    if built:
+        return Verdict(Ending.RETRYABLE, "launch", message)
+    return Verdict(Ending.FINAL, "repository", message)

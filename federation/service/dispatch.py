@@ -1,0 +1,34 @@
+"""From a launch to the order of its members, by the rules in force. Knows no request and no stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from federation.core.model import Decision, Launch
+from federation.core.policies import Dice
+from federation.core.routing import decide
+from federation.core.rules import Settings
+from federation.service.pool import Pool
+
+InForce = Callable[[], Settings]
+
+
+class Dispatcher:
+    """Puts the pool's present view, the configuration in force and the dice before the router."""
+
+    def __init__(self, pool: Pool, in_force: InForce, dice: Dice) -> None:
+        self._pool = pool
+        self._in_force = in_force
+        self._dice = dice
+
+    def decide(self, launch: Launch, tried: Collection[str] = ()) -> Decision:
+        """The members for this launch, best first, without those tried already. Changes nothing."""
+        settings = self._in_force()
+        return decide(
+            launch,
+            self._pool.views(),
+            policy=settings.policy.order,
+            headroom=settings.health.headroom,
+            dice=self._dice,
+            tried=tried,
+        )

@@ -1,0 +1,168 @@
+"""What programs may ask of the front door: who is there, how it stands, why a launch would go where.
+
+Shapes of BinderHub and of mybinder.org's federation-redirect where they have one. Changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from federation.core.errors import LaunchError
+from federation.core.launchkey import parse_spec, take_member
+from federation.core.model import Decision, MemberView
+from federation.core.routing import unfit
+from federation.service.dispatch import Dispatcher
+from federation.service.ports import Clock
+from federation.web.keys import POOL, RUNNING
+from federation.web.launch import CORS, allowed
+
+DISPATCHER = web.AppKey("dispatcher", Dispatcher)
+CLOCK = web.AppKey("clock", Clock)
+VERSION = web.AppKey("version", str)
+
+
+def answer(told: Any, *, status: int = 200) -> web.Response:
+    headers = {**CORS, "Cache-Control": "no-cache"}
+    return web.Response(
+        body=orjson.dumps(told, default=_plain),
+        status=status,
+        content_type="application/json",
+        headers=headers,
+    )
+
+
+async def active_hosts(request: web.Request) -> web.Response:
+    """The members that take launches now, as federation-redirect lists them."""
+    headroom = request.app[RUNNING].settings.health.headroom
+    hosts = {
+        view.member.name: {
+            "url": view.member.url,
+            "weight": view.member.weight,
+            "health": _address(view, view.member.health_path),
+            "versions": _address(view, view.member.versions_path),
+        }
+        for view in request.app[POOL].views()
+        if unfit(view, headroom) is None
+    }
+    return answer({"active_hosts": hosts})
+
+
+async def health(request: web.Request) -> web.Response:
+    """BinderHub's shape: 503 only when no member can take a launch. A single member is told, not judged by."""
+    headroom = request.app[RUNNING].settings.health.headroom
+    checks = []
+    for view in request.app[POOL].views():
+        reason = unfit(view, headroom)
+        told = {"service": view.member.name, "ok": reason is None, "_ignore_failure": True}
+        checks.append(told if reason is None else {**told, "reason": reason})
+    ok = any(check["ok"] for check in checks)
+    body = {"ok": ok, "checks": [{"service": "Members", "ok": ok}, *checks]}
+    return answer(body, status=200 if ok else 503)
+
+
+async def versions(request: web.Request) -> web.Response:
+    """Our own version and each member's; BinderHub's keys too, when all members agree on them."""
+    told = {view.member.name: view.versions for view in request.app[POOL].views() if view.versions}
+    agreed = {}
+    for key in ("builder_info", "binderhub", "builder"):
+        values = [versions.get(key) for versions in told.values()]
+        if values and values[0] is not None and all(value == values[0] for value in values):
+            agreed[key] = values[0]
+    return answer({"binder-federation": request.app[VERSION], **agreed, "members": told})
+
+
+async def members(request: web.Request) -> web.Response:
+    """Every member as the router sees it."""
+    headroom = request.app[RUNNING].settings.health.headroom
+    now = request.app[CLOCK].now()
+    return answer({"members": [_member(view, headroom, now) for view in request.app[POOL].views()]})
+
+
+async def explain(request: web.Request) -> web.Response:
+    """Where a launch of this spec would go now, with all scores and reasons. Sends nothing there."""
+    try:
+        spec, _, query = request.query.get("spec", "").partition("?")
+        launch = parse_spec(spec)
+    except LaunchError as error:
+        return answer({"status": 400, "message": error.message}, status=400)
+    prefer = take_member(query)[1] or request.query.get("member")
+    launch = type(launch)(launch.provider, launch.spec, launch.repo_key, launch.query, prefer)
+    decision = request.app[DISPATCHER].decide(launch)
+    return answer(_decision(decision, request.app[RUNNING].settings.policy.order))
+
+
+def _member(view: MemberView, headroom: int, now: float) -> dict[str, Any]:
+    reason = unfit(view, headroom)
+    seats = view.seats
+    return {
+        "name": view.member.name,
+        "url": view.member.url,
+        "state": view.state,
+        "since": view.since,
+        "reason": reason or "",
+        "weight": view.member.weight,
+        "effective_weight": view.member.weight if reason is None else 0,
+        "seats": view.member.seats if seats is None else seats.quota,
+        "free": None if seats is None or seats.free is None else max(0, seats.free - view.leases),
+        "leases": view.leases,
+        "versions": view.versions,
+        "signals": {
+            "probe": {
+                "age": None if view.seen is None else round(max(0.0, now - view.seen), 3),
+                "checks": [
+                    {"service": check.service, "ok": check.ok, "ignored": check.ignored, **check.detail}
+                    for check in view.checks
+                ],
+            }
+        },
+    }
+
+
+def _decision(decision: Decision, policy: str) -> dict[str, Any]:
+    return {
+        "provider": decision.launch.provider,
+        "spec": decision.launch.spec,
+        "repo_key": decision.launch.repo_key,
+        "policy": policy,
+        "why": decision.why,
+        "last_resort": decision.last_resort,
+        "candidates": [
+            {
+                "name": candidate.view.member.name,
+                "score": candidate.score,
+                "weight": candidate.view.member.weight,
+                "state": candidate.view.state,
+            }
+            for candidate in decision.candidates
+        ],
+        "exclusions": [{"name": one.name, "reason": one.reason} for one in decision.exclusions],
+    }
+
+
+def _address(view: MemberView, path: str) -> str:
+    return path if "://" in path else view.member.url + path
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(type(value).__name__)
+
+
+def routes() -> list[web.RouteDef]:
+    handlers = {
+        "/active_hosts": active_hosts,
+        "/health": health,
+        "/versions": versions,
+        "/federation/v1/members": members,
+        "/federation/v1/explain": explain,
+    }
+    return [
+        route
+        for path, handler in handlers.items()
+        for route in (web.get(path, handler), web.options(path, allowed))
+    ]

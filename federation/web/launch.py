@@ -1,0 +1,183 @@
+"""`/build/…`: relays a launch as an event stream, or answers with a 307. Decides nothing about members.
+
+As on a BinderHub, every error of this address is a 200 with a `failed` event, since its clients read events and
+no statuses. Events pass as the bytes that the member sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from federation.core.errors import LaunchError
+from federation.core.launchkey import parse_launch
+from federation.core.model import Launch
+from federation.core.rules import Mode
+from federation.service.launcher import Launcher
+from federation.service.ports import Visitor
+from federation.web.keys import RUNNING
+
+EVENT_STREAM = "text/event-stream"
+KEEPALIVE = b":keepalive\n\n"
+KEEPALIVE_EVERY = 25.0  # seconds of silence, as BinderHub
+CORS: Mapping[str, str] = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Headers": "cache-control",
+}
+STREAM_HEADERS: Mapping[str, str] = {
+    **CORS,
+    "Content-Type": EVENT_STREAM,
+    "Cache-Control": "no-cache",
+    "X-Accel-Buffering": "no",  # nginx would hold events back
+}
+
+LAUNCHER = web.AppKey("launcher", Launcher)
+
+
+class OpenStreams:
+    """The event streams that are open now, so that a front door that stops can end them first."""
+
+    def __init__(self) -> None:
+        self._scopes: set[asyncio.Timeout] = set()
+        self._ending = False
+
+    @asynccontextmanager
+    async def scope(self) -> AsyncIterator[None]:
+        """Leaves the block, wherever it waits, when the streams are ended."""
+        try:
+            async with asyncio.timeout(0 if self._ending else None) as scope:
+                self._scopes.add(scope)
+                try:
+                    yield
+                finally:
+                    self._scopes.discard(scope)
+        except TimeoutError:
+            if not self._ending:
+                raise
+
+    def end(self) -> None:
+        self._ending = True
+        now = asyncio.get_running_loop().time()
+        for scope in self._scopes:
+            scope.reschedule(now)
+
+
+STREAMS = web.AppKey("streams", OpenStreams)
+
+
+async def build(request: web.Request) -> web.StreamResponse:
+    """One launch, in the mode that the configuration says."""
+    mode = request.app[RUNNING].settings.launch.mode
+    try:
+        if mode is Mode.RELAY and not accepts_events(request):
+            raise LaunchError("Missing Accept header: text/event-stream", 400)
+        launch = parse_launch(request.rel_url.raw_path, request.rel_url.raw_query_string)
+        if mode is Mode.REDIRECT:
+            member = request.app[LAUNCHER].redirect(launch)
+            query = f"?{launch.query}" if launch.query else ""
+            location = f"{member.url}{launch.path}{query}"
+            return web.Response(status=307, headers={**CORS, "Location": location})
+    except LaunchError as error:
+        return web.Response(body=_failed(error), headers=STREAM_HEADERS)
+    return await _relay(request, launch)
+
+
+async def allowed(request: web.Request) -> web.Response:
+    """The answer to a browser that asks before it reads from another site."""
+    return web.Response(headers={**CORS, "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS"})
+
+
+def accepts_events(request: web.Request) -> bool:
+    """Whether the Accept header lists event streams, among whatever else."""
+    for header in request.headers.getall("Accept", ()):
+        for media in header.split(","):
+            name, *parameters = (part.strip().lower() for part in media.split(";"))
+            if name == EVENT_STREAM and not {"q=0", "q=0.0"} & set(parameters):
+                return True
+    return False
+
+
+async def _relay(request: web.Request, launch: Launch) -> web.StreamResponse:
+    response = web.StreamResponse(headers=STREAM_HEADERS)
+    await response.prepare(request)
+    if request.method == "HEAD":
+        return response
+    frames = request.app[LAUNCHER].relay(launch, visitor(request))
+    try:
+        async with request.app[STREAMS].scope(), aclosing(frames), _kept_alive(response) as written:
+            async for frame in frames:
+                await response.write(_framed(frame.data))
+                written()
+        await response.write_eof()
+    except ConnectionResetError:
+        pass  # the visitor left while we wrote; the member's stream is closed by now
+    return response
+
+
+def visitor(request: web.Request) -> Visitor:
+    """Who asks, as the member is to see it: our public address, not what the Host header claims, if we know."""
+    public = request.app[RUNNING].settings.public_url
+    parts = urlsplit(public) if public else None
+    return Visitor(
+        ip=request.remote or "127.0.0.1",
+        scheme=parts.scheme if parts else request.scheme,
+        host=parts.netloc if parts else request.host,
+        origin=request.headers.get("Origin"),
+    )
+
+
+class _Silence:
+    """When a stream last said something."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.since = self._loop.time()
+
+    def __call__(self) -> None:
+        self.since = self._loop.time()
+
+    def left(self) -> float:
+        """Seconds until the next comment is due."""
+        return self.since + KEEPALIVE_EVERY - self._loop.time()
+
+
+@asynccontextmanager
+async def _kept_alive(response: web.StreamResponse) -> AsyncIterator[_Silence]:
+    """Writes a comment after every while of silence, so that nothing on the way gives the stream up."""
+    silence = _Silence()
+
+    async def comment() -> None:
+        while True:
+            await asyncio.sleep(max(silence.left(), 0.01))
+            if silence.left() <= 0:
+                await response.write(KEEPALIVE)
+                silence()
+
+    task = asyncio.create_task(comment(), name="keepalive")
+    try:
+        yield silence
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _framed(data: bytes) -> bytes:
+    if b"\n" in data:
+        data = data.replace(b"\n", b"\ndata: ")
+    return b"data: " + data + b"\n\n"
+
+
+def _failed(error: LaunchError) -> bytes:
+    """The event, with its keys in the order that BinderHub sends them."""
+    status = {} if error.status_code is None else {"status_code": error.status_code}
+    return _framed(json.dumps({"phase": "failed", **status, "message": error.message + "\n"}).encode())
+
+
+def routes() -> list[web.RouteDef]:
+    path = r"/build/{launch:[\s\S]*}"
+    return [web.get(path, build), web.options(path, allowed)]
