@@ -1,5 +1,5 @@
 """What a visitor pastes, read as a launch: repository URLs of any forge, launch links, badges, DOIs, plain
-`user/repo`. Guesses from the text alone, never from the network. `static/links.js` is its twin in the browser."""
+`user/repo`. Guesses from the text alone, never from the network. `static/links.js` is its browser twin."""
 
 from __future__ import annotations
 
@@ -24,6 +24,17 @@ DOI = re.compile(r"(?:doi:|https?://(?:dx\.)?doi\.org/)?(10\.\d+/\S+)", re.IGNOR
 SHORT = re.compile(r"([a-z0-9_.-]+/[a-z0-9_.-]+?)(?:\.git)?(?:@([^\s@]+))?/?", re.IGNORECASE)
 NO_REPOSITORY = re.compile(r"[\x00-\x1f\x7f]|(?:^|/)\.\.?(?:/|$)")
 HEX_RESOURCE = re.compile(r"[0-9a-f]{32}")
+
+LONGEST_SPEC = 2000  # characters; a request line of the usual servers holds it with room for the query
+WEB_HOSTS = {
+    "gh": "https://github.com/",
+    "gl": "https://gitlab.com/",
+    "gist": "https://gist.github.com/",
+    "zenodo": "https://doi.org/",
+    "figshare": "https://doi.org/",
+    "dataverse": "https://doi.org/",
+    "hydroshare": "https://www.hydroshare.org/resource/",
+}
 
 
 class NotALink(ValueError):
@@ -55,6 +66,35 @@ def launch_path(link: Link) -> str:
         path = "/doc/tree/" + quote(path.strip("/"), safe=COMPONENT_SAFE + "/")
     query = "?urlpath=" + quote(path, safe=COMPONENT_SAFE) if path else ""
     return f"/v2/{link.provider}/{repo}/{ref}{query}"
+
+
+def read_spec(provider: str, spec: str) -> Link:
+    """A raw, percent-encoded spec of a launch URL as a person would say it.
+
+    Raises NotALink when no launch can come of it: too short, too long, or with `..` or control characters.
+    """
+    row = BY_ID[provider]
+    repo, ref = split_spec(provider, spec)
+    form = {"gh": "user/repo/ref", "gist": "user/id/ref"}.get(provider, "repository/ref")
+    if not repo or not re.fullmatch(row.display["spec"]["validateRegex"], spec.rstrip("/")):
+        example = f"/v2/{provider}/{form if row.has_ref else 'name'}"
+        raise NotALink(f"{row.display['displayName']} links look like {example}.")
+    if len(spec) > LONGEST_SPEC:
+        raise NotALink(f"The repository and its ref may have {LONGEST_SPEC} characters at most.")
+    if NO_REPOSITORY.search(f"{repo}/{ref}"):
+        raise NotALink("The repository or its ref holds characters that no repository has.")
+    if provider == "git" and "://" not in repo and "@" not in repo:
+        raise NotALink("The repository’s URL has to be percent-encoded: https%3A%2F%2F…")
+    return Link(provider, repo, ref)
+
+
+def web_url(link: Link) -> str | None:
+    """Where a person reads this repository in a browser, None if that is not known."""
+    if link.provider in WEB_HOSTS:
+        return WEB_HOSTS[link.provider] + quote(link.repo, safe="/")
+    if link.provider in ("git", "ckan") and WEB_URL.fullmatch(link.repo) and "@" not in link.repo:
+        return link.repo
+    return None
 
 
 def read_link(text: str, offered: Collection[str]) -> Link:
@@ -90,7 +130,9 @@ def from_launch_link(text: str) -> Link | None:
     row = BY_ID[match[1]]
     repo, ref = split_spec(match[1], spec)
     if not repo:
-        raise NotALink(f"This launch link is incomplete. {row.display['displayName']} links look like {row.id}/…")
+        raise NotALink(
+            f"This launch link is incomplete. {row.display['displayName']} links look like {row.id}/…"
+        )
     asked = {key: values[0] for key, values in parse_qs(query).items()}
     if asked.get("labpath") or asked.get("filepath"):
         return Link(row.id, repo, ref, asked.get("labpath") or asked["filepath"], "file")
@@ -159,7 +201,7 @@ def from_web(text: str) -> Link | None:
 def version_page(path: str) -> tuple[str, str, str, str]:
     """Repository, ref, path inside it and how to open that, from the path of a forge's page.
 
-    The ref is taken as the one segment after `tree/`: that a branch may hold slashes cannot be seen from here.
+    The ref is taken as the one segment after `tree/`: a branch's own slashes cannot be seen.
     """
     match = VERSION_PAGE.fullmatch(path)
     if match is None:

@@ -32,7 +32,9 @@ def test_refuses_to_leave_the_server(vector: dict[str, Any]) -> None:
 
 
 HOSTILE = st.lists(
-    st.sampled_from(["..", ".", "/", "\\", "%2e", "%2f", "%5c", "%25", ":", "//", "a", "?", "#", "@", ";", "\t", "http"])
+    st.sampled_from(
+        ["..", ".", "/", "\\", "%2e", "%2f", "%5c", "%25", ":", "//", "a", "?", "#", "@", ";", "\t", "http"]
+    )
 ).map("".join)
 
 

@@ -1,0 +1,105 @@
+// One launch as a sequence of events, read from the front door's event stream. Knows no page.
+//
+// Besides the members' events it yields two of its own: `reconnecting` ({attempt, of, seconds, reason}) when the
+// connection broke before the end, and `lost` when it did so too often.
+
+export const DELAYS = [1, 2, 4, 8, 8]; // seconds before each new connection
+const SILENCE = 75; // seconds; a living stream says something every 25
+const STEADY = 30; // seconds; a connection that held for so long starts the count of breaks anew
+const MOST_BREAKS = 20; // in one launch, whatever happens
+const LONGEST_EVENT = 1 << 20; // characters
+
+const END = new Set(["ready", "failed", "failure"]);
+
+class Broken extends Error {}
+
+export async function* follow(url, { signal, delays = DELAYS, silence = SILENCE } = {}) {
+  let breaks = 0;
+  for (let total = 0; total < MOST_BREAKS; total++) {
+    const began = performance.now();
+    let reason;
+    try {
+      for await (const event of events(url, signal, silence)) {
+        yield event;
+        if (END.has(event.phase)) return;
+      }
+      reason = "the connection ended before the launch did";
+    } catch (error) {
+      if (signal?.aborted) return;
+      reason = error instanceof Broken ? error.message : "the connection to the front door broke";
+    }
+    if (performance.now() - began > STEADY * 1000) breaks = 0;
+    if (breaks >= delays.length) break;
+    const seconds = delays[breaks++];
+    yield { phase: "reconnecting", attempt: breaks, of: delays.length, seconds, reason };
+    await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+    if (signal?.aborted) return;
+  }
+  yield { phase: "lost" };
+}
+
+async function* events(url, signal, silence) {
+  const response = await fetch(url, { signal, headers: { Accept: "text/event-stream" }, cache: "no-store" });
+  if (response.status >= 400 && response.status < 500 && response.status !== 429) {
+    const message = `The front door refused this launch: ${response.status} ${response.statusText}\n`;
+    yield { phase: "failed", status_code: response.status, message };
+    return;
+  }
+  if (!response.ok) throw new Broken(`the front door answered ${response.status}`);
+  if (!(response.headers.get("Content-Type") ?? "").startsWith("text/event-stream")) {
+    throw new Broken("what came was no event stream");
+  }
+  const reader = response.body.getReader();
+  try {
+    for await (const data of frames(reader, silence)) yield meaning(data);
+  } finally {
+    reader.cancel().catch(() => {});
+  }
+}
+
+/** The `data` of each frame. Comments and other fields carry nothing here. */
+async function* frames(reader, silence) {
+  const decoder = new TextDecoder();
+  let rest = "";
+  let data = [];
+  let size = 0;
+  for (;;) {
+    const { done, value } = await within(silence, reader.read());
+    if (done) return;
+    rest += decoder.decode(value, { stream: true });
+    const lines = rest.split(/\r\n|\n|\r(?=[^])/); // a CR at the very end may be half of a CRLF
+    rest = lines.pop();
+    for (const line of lines) {
+      if (line.startsWith("data:")) data.push(line.slice(line[5] === " " ? 6 : 5));
+      else if (line === "" && data.length) {
+        yield data.join("\n");
+        data = [];
+        size = 0;
+      }
+      size += line.length;
+    }
+    if (rest.length + (data.length ? size : 0) > LONGEST_EVENT) throw new Broken("an event had no end");
+  }
+}
+
+async function within(seconds, promise) {
+  let timer;
+  const silent = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Broken("nothing was heard for too long")), seconds * 1000);
+  });
+  try {
+    return await Promise.race([promise, silent]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function meaning(data) {
+  try {
+    const event = JSON.parse(data);
+    if (event && typeof event === "object") return { ...event, phase: String(event.phase ?? "").toLowerCase() };
+  } catch {
+    // falls through: what is no JSON is still a line of the log
+  }
+  return { phase: "unknown", message: data + "\n" };
+}

@@ -1,0 +1,130 @@
+"""The public status page: each member's state in words, since when and why, its share and its seats. Shows
+the pool's own snapshot, the same that routing uses; decides nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from federation.core.model import Check, MemberView, State
+from federation.web.house import page
+from federation.web.keys import POOL
+
+# State: symbol, tone, words. The symbol's shape and the words say the same as the colour.
+WORDS = {
+    State.HEALTHY: ("●", "good", "Takes launches"),
+    State.UNKNOWN: ("◌", "warn", "Not known yet"),
+    State.EJECTED: ("▲", "bad", "Out of service"),
+    State.DRAINED: ("■", "off", "Drained by its operators"),
+}
+UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+
+
+async def status(request: web.Request) -> web.Response:
+    views = request.app[POOL].views()
+    now = time.time()
+    symbol, tone, summary = overall(views)
+    return page(
+        request,
+        "status.html",
+        rows=[row(view, share, now) for view, share in zip(views, shares(views), strict=True)],
+        symbol=symbol,
+        tone=tone,
+        summary=summary,
+        now_iso=iso(now),
+        now_text=datetime.fromtimestamp(now, UTC).strftime("%H:%M:%S UTC"),
+    )
+
+
+def overall(views: Sequence[MemberView]) -> tuple[str, str, str]:
+    """One symbol, tone and sentence for the whole federation."""
+    fit, wanted = sum(view.fit for view in views), sum(view.state is not State.DRAINED for view in views)
+    if not views:
+        return "▲", "bad", "No member is configured."
+    if not fit and any(view.state is State.UNKNOWN for view in views):
+        return "◌", "warn", "The members have not answered yet. A launch will try them anyway."
+    if not fit:
+        return "▲", "bad", "No member can take a launch right now."
+    verb = "takes" if fit == 1 else "take"
+    if fit < wanted:
+        return "◐", "warn", f"{fit} of {wanted} members {verb} launches."
+    return "●", "good", "The member takes launches." if fit == 1 else f"All {fit} members take launches."
+
+
+def shares(views: Sequence[MemberView]) -> list[int]:
+    """Each member's expected share of launches in percent: its weight among the members that are fit."""
+    total = sum(view.member.weight for view in views if view.fit)
+    return [round(100 * view.member.weight / total) if view.fit and total else 0 for view in views]
+
+
+def row(view: MemberView, share: int, now: float) -> dict[str, Any]:
+    symbol, tone, words = WORDS[view.state]
+    return {
+        "name": view.member.name,
+        "url": view.member.url,
+        "host": urlsplit(view.member.url).netloc,
+        "symbol": symbol,
+        "tone": tone,
+        "state": words,
+        "since": age(now - view.since) if view.since else "",
+        "since_iso": iso(view.since),
+        "reason": view.reason[:1].upper() + view.reason[1:],
+        "share": share,
+        "weight": f"{view.member.weight:g}",
+        "seats": seats(view),
+        "leases": view.leases,
+        "checks": [check_row(check) for check in view.checks],
+        "versions": list(flat(view.versions)),
+    }
+
+
+def seats(view: MemberView) -> str:
+    if view.seats is None:
+        return "not told" if view.member.seats is None else f"{view.member.seats} in all"
+    if view.seats.quota is None:
+        return f"{view.seats.used} in use, no limit told"
+    return f"{view.seats.used} of {view.seats.quota} in use"
+
+
+def check_row(check: Check) -> dict[str, str]:
+    if check.ok:
+        return {"service": check.service, "symbol": "✓", "tone": "good", "words": "works"}
+    words = "fails, does not count" if check.ignored else "fails"
+    return {
+        "service": check.service,
+        "symbol": "✗",
+        "tone": "off" if check.ignored else "bad",
+        "words": words,
+    }
+
+
+def flat(told: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """What a member tells of its versions, runtime and isolation, as lines `key, value`."""
+    for key, value in told.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{name} / ")
+        else:
+            yield name[:80], str(value)[:200]
+
+
+def age(seconds: float) -> str:
+    """A length of time in one unit, rounded down: `3 minutes`."""
+    for size, unit in UNITS:
+        count = int(max(seconds, 0) // size)
+        if count:
+            return f"{count} {unit}" + ("s" if count > 1 else "")
+    return "a moment"
+
+
+def iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+
+
+def routes() -> list[web.RouteDef]:
+    return [web.get("/status", status)]

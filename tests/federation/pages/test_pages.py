@@ -1,0 +1,286 @@
+"""The pages as a browser without JavaScript gets them."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from html import unescape
+from typing import Any
+
+import pages_stage as stage
+import pytest
+from aiohttp import ClientResponse
+from yarl import URL
+
+from federation.core.rules import LaunchRules, Mode, Settings
+from federation.web.keys import RUNNING
+
+PAGES = ["/", "/status", "/about", "/v2/gh/u/r/HEAD", "/nothing/here", "/v2/zenodo/10.5281/zenodo.1/"]
+
+
+async def text(response: ClientResponse) -> str:
+    return unescape(await response.text())
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_every_page_is_html_under_a_strict_policy(front_door: Any, path: str) -> None:
+    response = await front_door.get(path)
+    body = await response.text()
+    policy = response.headers["Content-Security-Policy"]
+    assert response.content_type == "text/html"
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert not re.search(r"<script(?![^>]*(src=|application/json))|style=|<style|\son[a-z]+=", body)
+    assert not re.search(r'(src|rel="stylesheet" href)="(https?:)?//', body)
+    assert '<div id="root"></div>' in body  # monitors of BinderHub's page look for it
+    assert (await front_door.head(path)).status == response.status
+
+
+async def test_start_page_offers_suggestions_first_and_all_providers(front_door: Any) -> None:
+    body = await (await front_door.get("/")).text()
+    content = body[body.index("<main") :]
+    assert re.search(r'href="([^"]+)"', content)[1] == "/v2/gh/scene/cached/HEAD"  # type: ignore[index]
+    assert "/v2/git/https%3A%2F%2Fexample.org%2Fapp/HEAD?urlpath=%2Fvoila%2Fx.ipynb" in body
+    assert "NumPy &amp; &lt;matplotlib&gt;" in body
+    assert "GitHub Gist" in body
+
+
+@pytest.mark.parametrize(
+    ("form", "location"),
+    [
+        ({"link": "https://github.com/u/r/tree/dev"}, "/v2/gh/u/r/dev"),
+        ({"link": "u/r", "provider": "gh", "repo": "", "ref": "", "path": ""}, "/v2/gh/u/r/HEAD"),
+        (
+            {"provider": "gh", "repo": "u/r", "ref": "v 1", "path": "a b.ipynb"},
+            "/v2/gh/u/r/v%201?urlpath=%2Fdoc%2Ftree%2Fa%2520b.ipynb",
+        ),
+        (
+            {"provider": "git", "repo": "https://x.org/r", "path": "/lab", "opens": "url"},
+            "/v2/git/https%3A%2F%2Fx.org%2Fr/HEAD?urlpath=%2Flab",
+        ),
+    ],
+)
+async def test_form_leads_to_the_launch(front_door: Any, form: dict[str, str], location: str) -> None:
+    response = await front_door.get("/launch", params=form, allow_redirects=False)
+    assert (response.status, response.headers["Location"]) == (303, location)
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ({}, "Paste the address"),
+        ({"link": "hello"}, "neither a repository URL"),
+        ({"link": '"><script>alert(1)</script>'}, "neither a repository URL"),
+        ({"provider": "nope", "repo": "u/r"}, "Choose one of the providers"),
+        ({"provider": "gh", "repo": "only-a-user"}, "GitHub links look like"),
+        ({"provider": "gh", "repo": "u/.."}, "characters that no repository has"),
+    ],
+)
+async def test_form_comes_back_with_what_is_wrong(front_door: Any, form: dict[str, str], said: str) -> None:
+    response = await front_door.get("/launch", params=form, allow_redirects=False)
+    raw = await response.text()
+    assert response.status == 400
+    assert said in unescape(raw)
+    assert "<script>alert" not in raw
+
+
+async def test_link_and_badge_without_javascript(front_door: Any) -> None:
+    body = await text(await front_door.get("/", params={"link": "u/r"}))
+    link = f"{front_door.make_url('/')}v2/gh/u/r/HEAD"
+    badge = f"{front_door.make_url('/')}badge_logo.svg"
+    assert f"[![Binder]({badge})]({link})" in body
+    assert f".. image:: {badge}\n :target: {link}" in body
+    assert f'<a href="{link}"><img src="{badge}" alt="launch binder"></a>' in body
+
+
+async def test_public_url_of_the_settings_is_what_links_carry(front_door: Any) -> None:
+    running = front_door.app[RUNNING]
+    running.settings = replace(running.settings, public_url="https://mybinder.example.org")
+    body = await text(await front_door.get("/", params={"link": "u/r"}))
+    assert "https://mybinder.example.org/v2/gh/u/r/HEAD" in body
+
+
+async def test_launch_page_carries_the_raw_spec_to_the_stream(front_door: Any) -> None:
+    path = "/v2/git/https%3a%2F%2Fx.org%2Fa%20b/feature/x"
+    response = await front_door.get(URL(path + "?urlpath=lab&member=gesis&evil=1", encoded=True))
+    body = await text(response)
+    assert 'data-build="/build/git/https%3a%2F%2Fx.org%2Fa%20b/feature/x?member=gesis"' in body
+    assert (
+        '<meta property="og:title" content="Git repository: https%3a%2F%2Fx.org%2Fa%20b/feature/x">' in body
+    )
+    assert "<title>https://x.org/a b – Binder Federation</title>" in body
+    assert 'rel="noreferrer">https://x.org/a b</a>' in body or ">https://x.org/a b<" in body
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said", "hint"),
+    [
+        ("/v2/nope/u/r/HEAD", 404, "no kind of repository", None),
+        ("/v2/gh/u/r", 400, "/v2/gh/user/repo/ref", "/v2/gh/u/r/HEAD"),
+        ("/v2/gh/u/r/", 400, "/v2/gh/user/repo/ref", "/v2/gh/u/r/HEAD"),
+        ("/v2/gh/u", 400, "/v2/gh/user/repo/ref", None),
+        ("/v2/gh/u//HEAD", 400, "/v2/gh/user/repo/ref", None),
+        ("/v2/gh/u/r/%2e%2e", 400, "characters that no repository has", None),
+        ("/v2/gh/u/r/..%2F..%2Fx", 400, "characters that no repository has", None),
+        ("/v2/gh/u/r/a%00b", 400, "characters that no repository has", None),
+        ("/v2/gh/u/r/" + "a" * 3000, 400, "characters at most", None),
+        (
+            "/v2/git/https://github.com/u/r/tree/dev",
+            400,
+            "percent-encoded",
+            "/v2/git/https%3A%2F%2Fgithub.com%2Fu%2Fr/dev",
+        ),
+        ("/v2/zenodo/zenodo.123", 400, "Zenodo DOI links look like", None),
+        ("/v2/gh/", 404, "nothing here", None),
+        ("/%3Cscript%3E", 404, "nothing here", None),
+    ],
+)
+async def test_a_bad_launch_link_is_explained(
+    front_door: Any, path: str, status: int, said: str, hint: str | None
+) -> None:
+    response = await front_door.get(URL(path, encoded=True))
+    body = await text(response)
+    assert response.status == status
+    assert said in body
+    assert (f'<a href="{hint}">' in body) if hint else ("Did you mean" not in body)
+
+
+async def test_a_provider_that_is_switched_off_is_unknown(front_door: Any) -> None:
+    running = front_door.app[RUNNING]
+    running.settings = replace(running.settings, providers=("git",))
+    response = await front_door.get("/v2/gh/u/r/HEAD")
+    assert response.status == 404
+    assert [row["id"] for row in await (await front_door.get("/api/repoproviders")).json()] == ["git"]
+
+
+@pytest.mark.parametrize(
+    "wanted", ["https://evil.example/", "javascript:alert(1)", "//evil.example", "../../bob"]
+)
+async def test_a_path_outside_the_server_is_announced_before_the_launch(front_door: Any, wanted: str) -> None:
+    body = await text(await front_door.get("/v2/gh/u/r/HEAD", params={"urlpath": wanted}))
+    assert "asks for a page outside the notebook server" in body
+    body = await text(await front_door.get("/v2/gh/u/r/HEAD", params={"urlpath": "/lab/tree/x.ipynb"}))
+    assert "outside the notebook server" not in body
+
+
+async def test_redirect_mode_lets_the_page_read_from_members(aiohttp_client: Any) -> None:
+    settings = Settings(stage.MEMBERS, launch=LaunchRules(mode=Mode.REDIRECT))
+    redirecting = await aiohttp_client(stage.application(settings, stage.pool(1e9)))
+    policy = (await redirecting.get("/v2/gh/u/r/HEAD")).headers["Content-Security-Policy"]
+    assert "connect-src 'self' https://2i2c.example.org" in policy.replace(
+        "https://curvenote.example.org ", ""
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        ("/repo/u/r", "/v2/gh/u/r/master"),
+        ("/repo/u/r/tree/a%20b.ipynb", "/v2/gh/u/r/master?urlpath=%2Ftree%2Fa%20b.ipynb"),
+        ("/repo/u/r/x?y=1", "/v2/gh/u/r/master?urlpath=%2Fx"),
+    ],
+)
+async def test_first_generation_links(front_door: Any, path: str, location: str) -> None:
+    response = await front_door.get(URL(path, encoded=True), allow_redirects=False)
+    assert (response.status, response.headers["Location"]) == (302, location)
+
+
+async def test_repoproviders_has_binderhubs_shape(front_door: Any) -> None:
+    response = await front_door.get("/api/repoproviders")
+    rows = {row["id"]: row for row in await response.json()}
+    assert list(rows) == ["gh", "gist", "git", "gl", "zenodo", "figshare", "hydroshare", "dataverse", "ckan"]
+    assert rows["gh"] == {
+        "displayName": "GitHub",
+        "id": "gh",
+        "spec": {"validateRegex": "[^/]+/[^/]+/.+"},
+        "detect": {"regex": "^(https?://github.com/)?(?<repo>.*[^/])/?"},
+        "repo": {
+            "label": "GitHub repository name or URL",
+            "placeholder": "example: binder-examples/requirements or https://github.com/binder-examples/requirements",
+            "urlEncode": False,
+        },
+        "ref": {"enabled": True, "default": "HEAD"},
+    }
+    assert rows["zenodo"]["ref"] == {"enabled": False}
+    assert "detect" not in rows["git"]
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert (await front_door.options("/api/repoproviders")).status == 200
+
+
+async def test_robots_keep_out_of_launches(front_door: Any) -> None:
+    assert "Disallow: /v2/" in await (await front_door.get("/robots.txt")).text()
+
+
+@pytest.mark.parametrize(
+    "path", ["/badge.svg", "/badge_logo.svg", "/assets/images/badge.svg", "/favicon.ico"]
+)
+async def test_badges_can_be_embedded_anywhere(front_door: Any, path: str) -> None:
+    response = await front_door.get(path)
+    body = await response.text()
+    assert response.content_type == "image/svg+xml"
+    assert body.startswith("<svg")
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    again = await front_door.get(path, headers={"If-None-Match": response.headers["ETag"]})
+    assert (again.status, await again.read()) == (304, b"")
+    assert (await front_door.head(path)).status == 200
+    preflight = await front_door.options(path, headers={"Origin": "https://x.org"})
+    assert preflight.status == 200
+    assert preflight.headers["Access-Control-Allow-Headers"] == "cache-control"
+
+
+async def test_static_files_are_named_by_their_content(front_door: Any) -> None:
+    body = await (await front_door.get("/v2/gh/u/r/HEAD")).text()
+    script = re.search(r'src="(/static/launch\.js\?v=\w+)"', body)[1]  # type: ignore[index]
+    pinned = await front_door.get(script)
+    assert pinned.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    imports = re.findall(r'from "\./([^"]+)"', await pinned.text())
+    assert len(imports) == 5
+    for name in imports:
+        assert (await front_door.get(f"/static/{name}")).headers["Cache-Control"].endswith("immutable")
+    unpinned = await front_door.get("/static/launch.js?v=old")
+    assert unpinned.headers["Cache-Control"] == "no-cache"
+    known = {"If-None-Match": pinned.headers["ETag"]}
+    assert (await front_door.get("/static/launch.js", headers=known)).status == 304
+
+
+@pytest.mark.parametrize("name", ["nothing.js", "..%2Fpages.py", "%2Fetc%2Fpasswd", "house.css%00"])
+async def test_nothing_else_is_served_as_static(front_door: Any, name: str) -> None:
+    assert (await front_door.get(URL(f"/static/{name}", encoded=True))).status == 404
+
+
+async def test_status_tells_state_reason_share_and_seats_in_words(front_door: Any) -> None:
+    raw = await (await front_door.get("/status")).text()
+    body = re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", raw)))
+    for said in (
+        "1 of 3 members takes launches.",
+        "Takes launches for 2 hours",
+        "Out of service for 3 minutes",
+        "JupyterHub API fails:",
+        "Drained by its operators",
+        "Not known yet",
+        "112 of 300 in use",
+        "100 %",
+        "Pod quota fails, does not count",
+        "builder_info / isolation bubblewrap <on>",
+    ):
+        assert said in body
+    assert "<script>alert" not in raw
+
+
+async def test_pages_work_without_any_member(aiohttp_client: Any) -> None:
+    from federation.core.rules import HealthRules
+    from federation.service.pool import Pool
+
+    lonely = await aiohttp_client(stage.application(Settings(()), Pool((), HealthRules(), stage.Watch(1e9))))
+    for path in ("/", "/about", "/v2/gh/u/r/HEAD"):
+        assert (await lonely.get(path)).status == 200
+    assert "No member is configured" in await (await lonely.get("/status")).text()
+
+
+async def test_provider_data_in_the_page_is_data(front_door: Any) -> None:
+    body = await (await front_door.get("/")).text()
+    found = re.search(r'<script type="application/json" id="providers">(.*?)</script>', body, re.DOTALL)
+    assert found is not None
+    assert json.loads(found[1])["offered"][0]["id"] == "gh"
