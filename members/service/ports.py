@@ -1,4 +1,4 @@
-"""What the pipeline asks of the world. Adapters and providers implement these Protocols; nothing here awaits."""
+"""What the pipeline asks of the world. Adapters and providers implement these; nothing here awaits."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ class Provider(Protocol):
 
     id: str
     name: str  # the label of metrics: GitHub, Git, ...
+    head_fallback: bool  # whether a missing master or main may be replaced by HEAD
 
     async def resolve(self, spec: str) -> Resolved | None:
         """The pinned version of a raw spec; None when the ref does not exist.

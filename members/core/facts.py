@@ -1,0 +1,110 @@
+"""What happened, told once to every listener: metrics and log are equals. Knows no listener."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+BuildStatus = Literal["success", "failure", "cancelled"]
+LaunchStatus = Literal["success", "failure", "pod_quota", "repo_quota", "abandoned"]
+
+
+@dataclass(frozen=True, slots=True)
+class BuildStarted:
+    """A build got its place and begins."""
+
+    provider: str
+    repo_url: str
+    image: str
+
+
+@dataclass(frozen=True, slots=True)
+class BuildEnded:
+    """A started build is over after `seconds`. `cause` is empty for a success; `ours` blames this member."""
+
+    provider: str
+    repo_url: str
+    image: str
+    status: BuildStatus
+    seconds: float
+    cause: str = ""
+    ours: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFetched:
+    """An image was brought from the common store to this member, in `seconds`."""
+
+    image: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchStarted:
+    """The image is there and a session is asked for."""
+
+    provider: str
+    repo_url: str
+    image: str
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchRetried:
+    """Attempt number `attempt` (from 0) failed after `seconds` and another follows."""
+
+    image: str
+    attempt: int
+    seconds: float
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchEnded:
+    """A started launch is over; `attempt` (from 0) is the last one and `seconds` its length."""
+
+    provider: str
+    repo_url: str
+    image: str
+    status: LaunchStatus
+    attempt: int
+    seconds: float
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaHit:
+    """A launch found no room before its build began."""
+
+    provider: str
+    repo_url: str
+    status: LaunchStatus
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """GitHub told how many requests this member may still make."""
+
+    remaining: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something of this member's own went wrong where nobody waits for an answer."""
+
+    where: str
+    error: BaseException
+
+
+Fact = (
+    BuildStarted
+    | BuildEnded
+    | ImageFetched
+    | LaunchStarted
+    | LaunchRetried
+    | LaunchEnded
+    | QuotaHit
+    | RateLimit
+    | Trouble
+)
+Tell = Callable[[Fact], None]

@@ -1,0 +1,87 @@
+"""The sessions of this member: room for one more, removal of those nobody will use. Knows no launch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from members.core import quota
+from members.core.facts import Tell, Trouble
+from members.core.quota import Quota
+from members.service.ports import Hub, Session
+
+
+class Seat:
+    """A promise of room for one session, until the hub itself counts that session."""
+
+    def __init__(self, promised: Counter[str], image: str) -> None:
+        self._promised = promised
+        self._image: str | None = image
+        promised[image] += 1
+
+    def give_back(self) -> None:
+        """Ends the promise; a second time does nothing."""
+        if self._image is not None:
+            self._promised[self._image] -= 1
+            self._image = None
+
+
+class Sessions:
+    """What the hub runs plus what was promised. `close` waits for removals under way."""
+
+    def __init__(self, hub: Hub, limits: Quota, tell: Tell, *, removal_timeout: float = 30.0) -> None:
+        """A removal gets `removal_timeout` seconds; what it leaves then is the idle culler's."""
+        self._hub = hub
+        self._limits = limits
+        self._tell = tell
+        self._removal_timeout = removal_timeout
+        self._promised: Counter[str] = Counter()
+        self._one_at_a_time = asyncio.Lock()
+        self._removals: set[asyncio.Task[None]] = set()
+
+    @property
+    def limit(self) -> int | None:
+        """Sessions that may run here at once; None is no limit."""
+        return self._limits.total
+
+    async def check(self, image: str, repo_url: str) -> None:
+        """Raises QuotaExceeded when there is no room now, LaunchFailed when the hub does not answer."""
+        if not self._limits.unlimited:
+            quota.check(self._limits, await self._counted(), image, repo_url)
+
+    @asynccontextmanager
+    async def seat(self, image: str, repo_url: str) -> AsyncIterator[Seat]:
+        """Room for one session; raises as `check` does.
+
+        Launches that come at the same moment are told apart here: each sees the promises to those before it,
+        so that ten of them do not all take the last seat.
+        """
+        async with self._one_at_a_time:
+            await self.check(image, repo_url)
+            seat = Seat(self._promised, image)
+        try:
+            yield seat
+        finally:
+            seat.give_back()
+
+    def discard(self, session: Session) -> None:
+        """Removes a session that nobody will use, in the background: whoever waited may be gone."""
+        removal = asyncio.create_task(self._remove(session), name="remove session")
+        self._removals.add(removal)
+        removal.add_done_callback(self._removals.discard)
+
+    async def close(self) -> None:
+        """Waits for the removals under way."""
+        await asyncio.gather(*self._removals)
+
+    async def _counted(self) -> Counter[str]:
+        return Counter(await self._hub.sessions()) + self._promised
+
+    async def _remove(self, session: Session) -> None:
+        try:
+            async with asyncio.timeout(self._removal_timeout):
+                await session.remove()
+        except Exception as error:
+            self._tell(Trouble("removal of a session", error))  # nobody waits for this task's result
