@@ -55,8 +55,10 @@ def test_serve_says_that_its_port_is_taken(tmp_path: Path) -> None:
         other.listen()
         port = other.getsockname()[1]
         done = subprocess.run(
-            [sys.executable, "-m", "federation.cli", "serve"]
-            + ["--config", str(CONFIG / "federation.yaml"), "--port", str(port)],
+            [
+                *(sys.executable, "-m", "federation.cli", "serve"),
+                *("--config", str(CONFIG / "federation.yaml"), "--port", str(port)),
+            ],
             cwd=ROOT,
             capture_output=True,
             text=True,
