@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -14,7 +14,11 @@ _TAIL_BYTES = 16384
 
 
 class Report:
-    """Steps with a moving sign on a terminal, plain lines anywhere else."""
+    """Steps with a moving sign on a terminal, plain lines anywhere else.
+
+    Never raises: a terminal that was closed or a pipe that nobody reads must not keep `up` from stopping
+    what it started.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -22,21 +26,38 @@ class Report:
     @contextmanager
     def step(self, doing: str) -> Iterator[None]:
         """Shows a step while it lasts. What it found out is said by `say`."""
-        if self._console.is_terminal:
-            with self._console.status(Text(doing)):
-                yield
-        else:
-            self._console.print(Text(f"{doing} ..."), soft_wrap=True)
+        if not self._console.is_terminal:
+            self._print(Text(f"{doing} ..."))
             yield
+            return
+        status = self._console.status(Text(doing))
+        with _heard_or_not():
+            status.start()
+        try:
+            yield
+        finally:
+            with _heard_or_not():
+                status.stop()
 
     def say(self, text: str) -> None:
-        self._console.print(Text(text), soft_wrap=True)
+        self._print(Text(text))
 
     def done(self, text: str) -> None:
-        self._console.print(Text("✓ ", style="green") + Text(text), soft_wrap=True)
+        self._print(Text("✓ ", style="green") + Text(text))
 
     def warn(self, text: str) -> None:
-        self._console.print(Text("! ", style="yellow") + Text(text), soft_wrap=True)
+        self._print(Text("! ", style="yellow") + Text(text))
+
+    def _print(self, text: Text) -> None:
+        with _heard_or_not():
+            self._console.print(text, soft_wrap=True)
+
+
+@contextmanager
+def _heard_or_not() -> Iterator[None]:
+    # rich answers a broken pipe with SystemExit.
+    with suppress(OSError, SystemExit):
+        yield
 
 
 def tail(log: Path) -> list[str]:

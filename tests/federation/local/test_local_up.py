@@ -56,13 +56,13 @@ class Run:
     def output(self) -> str:
         return (self.folder / "output").read_text()
 
-    def start(self) -> Run:
+    def start(self, output: int | None = None) -> Run:
         self.ready_file.parent.mkdir(exist_ok=True)
-        with (self.folder / "output").open("ab") as output:
+        with (self.folder / "output").open("ab") as file:
             self.process = subprocess.Popen(
                 [sys.executable, str(RUN_UP), str(self.state), str(self.port), str(self.ready_file)],
-                stdout=output,
-                stderr=subprocess.STDOUT,
+                stdout=file if output is None else output,
+                stderr=file,
             )
         return self
 
@@ -261,3 +261,16 @@ def test_a_child_that_ignores_the_request_to_end_is_ended_by_a_second_ctrl_c(run
     assert run.end(signal.SIGINT) == 0
     assert time.monotonic() - begun < 8  # well under the grace that an orderly end has
     assert run.leftovers() == []
+
+
+@pytest.mark.parametrize("open_pair", [os.pipe, os.openpty], ids=["pipe", "terminal"])
+def test_what_was_started_is_ended_though_nobody_can_be_told(
+    run: Run, open_pair: Callable[[], tuple[int, int]]
+) -> None:
+    reader, writer = open_pair()
+    run.start(writer).ready()
+    os.close(writer)
+    os.close(reader)
+    assert run.end() == 0
+    assert run.leftovers() == []
+    assert not run.ready_file.exists()
