@@ -9,6 +9,7 @@ from typing import Any
 
 import pages_stage as stage
 import pytest
+import pytest_asyncio
 from aiohttp.test_utils import TestClient, TestServer
 from playwright.async_api import Browser, Page, async_playwright
 
@@ -24,7 +25,7 @@ async def front_door(aiohttp_client: Any) -> TestClient[Any, Any]:
     )
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(
@@ -50,17 +51,19 @@ class Seen:
         return (await self.page.inner_text(selector)).strip()
 
 
-@pytest.fixture
-async def visit(browser: Browser, aiohttp_server: Any) -> AsyncIterator[Open]:
+@pytest_asyncio.fixture(loop_scope="module")
+async def visit(browser: Browser) -> AsyncIterator[Open]:
     """`await visit(path, settings=…, **context options)` opens a path of a front door of its own; whatever
     the browser complains about fails the test in the end."""
     opened: list[Seen] = []
+    servers: list[TestServer] = []
 
     async def open_page(path: str, settings: Settings | None = None, **options: Any) -> Seen:
-        app = stage.application(
-            settings or Settings(stage.MEMBERS, suggestions=stage.SUGGESTIONS), stage.pool(time.time())
-        )
-        server: TestServer = await aiohttp_server(app)
+        settings = settings or Settings(stage.MEMBERS, suggestions=stage.SUGGESTIONS)
+        app = stage.application(settings, stage.pool(time.time(), settings.members))
+        server = TestServer(app)
+        await server.start_server(shutdown_timeout=0.5)
+        servers.append(server)
         page = await (await browser.new_context(**options)).new_page()
         page.set_default_timeout(20_000)
         seen = Seen(page, str(server.make_url("/")).rstrip("/"), app)
@@ -74,5 +77,7 @@ async def visit(browser: Browser, aiohttp_server: Any) -> AsyncIterator[Open]:
     for seen in opened:
         await seen.page.context.close()
         seen.app[stage.GATE].set()
+    for server in servers:
+        await server.close()
     # A connection that a scene breaks on purpose is the network's complaint, not the page's.
     assert [text for seen in opened for text in seen.complaints if "net::ERR" not in text] == []

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -47,11 +47,13 @@ class Watch:
         return self.at
 
 
-def pool(at: float) -> Pool:
-    """One healthy, one ejected, one unknown and one drained member."""
+def pool(at: float, members: Sequence[Member] = MEMBERS) -> Pool:
+    """One healthy, one ejected, one unknown and one drained member; members of others are not known yet."""
     clock = Watch(at - 7500)
     rules = HealthRules(fall=1, rise=1)
-    made = Pool(MEMBERS, rules, clock)
+    made = Pool(members, rules, clock)
+    if members is not MEMBERS:
+        return made
     checks = (
         Check("JupyterHub API", True),
         Check("Docker registry", True),
@@ -76,6 +78,7 @@ def application(settings: Settings, members: Pool) -> web.Application:
     app[VISITS] = Counter()
     app[GATE] = asyncio.Event()
     app.router.add_get("/build/gh/scene/{scene}/{ref}", play)
+    app.router.add_get("/build/{spec:.*}", hand_over)
     app.router.add_get(f"/{SESSION}{{path:.*}}", notebook)
     app.add_routes([*badges.routes(), *status.routes(), *pages.routes()])
     return app
@@ -83,6 +86,12 @@ def application(settings: Settings, members: Pool) -> web.Application:
 
 async def notebook(request: web.Request) -> web.Response:
     return web.Response(text=f"<title>Notebook</title>{request.path_qs}", content_type="text/html")
+
+
+async def hand_over(request: web.Request) -> web.Response:
+    """Redirect mode: the launch goes to the first member."""
+    first = request.app[POOL].views()[0].member
+    return web.Response(status=307, headers={"Location": first.url + request.path_qs})
 
 
 async def play(request: web.Request) -> web.StreamResponse:
