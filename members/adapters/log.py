@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Literal
 
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
 
 from members.core.facts import BuildEnded, Fact, LaunchEnded, LaunchRetried, RateLimit, Trouble
 
@@ -42,6 +43,17 @@ def configure(
         )
     )
     logging.basicConfig(level=threshold, handlers=[handler], force=True)
+    logging.getLogger("aiohttp.server").addFilter(shorten_bad_requests)
+
+
+def shorten_bad_requests(record: logging.LogRecord) -> bool:
+    """Makes one plain line of what the web server tells about a request that is no HTTP: no trace, no alarm."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError) and error.code < 500:
+        record.levelno, record.levelname = logging.INFO, "INFO"
+        record.msg, record.args = f"{record.getMessage()}: {type(error).__name__}", ()
+        record.exc_info = None
+    return True
 
 
 def listen(fact: Fact) -> None:

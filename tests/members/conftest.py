@@ -1,0 +1,1 @@
+"""Puts the fakes of the member's tests on the path."""

@@ -1,0 +1,131 @@
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel
+from pytest import mark, raises
+
+from members.settings import Settings, SettingsError, load, parse
+
+EXAMPLE = Path(__file__).parents[3] / "config" / "member.yaml"
+FILE = Path("/etc/binder/member.yaml")
+
+
+def problems(text: str, environ: dict[str, str] | None = None) -> list[str]:
+    with raises(SettingsError) as caught:
+        parse(text, FILE, environ or {})
+    return list(caught.value.problems)
+
+
+def test_the_example_shows_exactly_the_defaults() -> None:
+    assert load(EXAMPLE, {}) == parse("", EXAMPLE, {})
+
+
+def test_the_example_shows_every_key() -> None:
+    def keys(model: type[BaseModel]) -> dict[str, object]:
+        found: dict[str, object] = {}
+        for name, field in model.model_fields.items():
+            options = (field.annotation, *getattr(field.annotation, "__args__", ()))
+            below = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
+            found[name] = keys(below) if below else ...
+        return found
+
+    def shown(value: object) -> object:
+        return {key: shown(below) for key, below in value.items()} if isinstance(value, dict) else ...
+
+    assert shown(yaml.safe_load(EXAMPLE.read_text())) == keys(Settings)
+
+
+def test_relative_paths_start_at_the_files_folder() -> None:
+    settings = parse("state_dir: here\nimages: {store: /abs}\nproviders: {git: {file_roots: [../r]}}", FILE, {})
+    assert settings.state_dir == Path("/etc/binder/here")
+    assert settings.images.store == Path("/abs")
+    (_, git) = settings.enabled_providers()[1]
+    assert git.file_roots == (Path("/etc/r"),)  # type: ignore[attr-defined]
+    assert parse("", FILE, {}).images.store == Path("/etc/.binder-federation/images")
+
+
+def test_secrets_come_from_the_environment_and_stay_hidden() -> None:
+    settings = parse("providers: {gh: {access_token: '${TOKEN}'}}", FILE, {"TOKEN": "sesame"})
+    assert "sesame" not in repr(settings)
+    assert settings.enabled_providers()[0][1].access_token.get_secret_value() == "sesame"  # type: ignore[attr-defined]
+
+
+def test_a_missing_variable_is_named() -> None:
+    assert problems("\nproviders:\n  gh:\n    access_token: ${TOKEN}\n") == [
+        "/etc/binder/member.yaml:4: providers.gh.access_token: the environment has no variable TOKEN"
+    ]
+
+
+def test_providers_can_be_switched_off() -> None:
+    settings = parse("providers: {gh: null, git: {enabled: false}}", FILE, {})
+    assert settings.enabled_providers() == ()
+
+
+@mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.org", "::"])
+def test_nothing_but_loopback(host: str) -> None:
+    (problem,) = problems(f"port: 1\nhost: '{host}'")
+    assert problem.startswith(f"/etc/binder/member.yaml:2: host: '{host}': ")
+    assert "127.0.0.1" in problem
+
+
+@mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
+def test_loopback(host: str) -> None:
+    assert parse(f"host: '{host}'", FILE, {}).host == host
+
+
+def test_every_problem_is_told_at_once_with_line_key_value_and_expectation() -> None:
+    found = problems(
+        "prot: 1\n"
+        "port: 99999\n"
+        "build:\n"
+        "  timeout: 10\n"
+        "  memory: 4X\n"
+        "  memory: 4G\n"
+        "runtime: docker\n"
+        "sessions: {maxx: 3}\n"
+        "providers: {gh: {hostnam: x}, git: {protocols: [ext]}, gl: {}}\n"
+    )
+    place = "/etc/binder/member.yaml:"
+    assert [problem.removeprefix(place).split(": ")[:2] for problem in found] == [
+        ["1", "prot"],
+        ["2", "port"],
+        ["4", "build.timeout"],
+        ["6", "build.memory"],
+        ["7", "runtime"],
+        ["8", "sessions.maxx"],
+        ["9", "providers.gh.hostnam"],
+        ["9", "providers.git.protocols.0"],
+        ["9", "providers.gl"],
+    ]
+    assert "unknown key; expected port perhaps, or one of name, host, port" in found[0]
+    assert "99999" in found[1]
+    assert found[2].endswith("10: expected a duration above zero: a number with s, m or h, such as 10m")
+    assert found[3].endswith("build.memory: is given twice")
+    assert any("expected one of gh, git" in problem for problem in found)
+
+
+def test_a_wrong_secret_is_not_shown() -> None:
+    (problem,) = problems("providers: {gh: {access_token: [hunter2]}}")
+    assert "hunter2" not in problem
+
+
+@mark.parametrize("text", ["- a", "just words", "a: [", "1: 2", "port: {}", "build: 3", "images: null"])
+def test_files_of_another_shape(text: str) -> None:
+    assert all(problem.startswith(str(FILE)) for problem in problems(text))
+
+
+def test_a_missing_file() -> None:
+    with raises(SettingsError, match="cannot be read"):
+        load(Path("/nosuch/member.yaml"), {})
+
+
+@mark.parametrize(("given", "kept"), [("/", "/"), ("/x", "/x/"), ("/x/y/", "/x/y/")])
+def test_base_urls_end_with_a_slash(given: str, kept: str) -> None:
+    assert parse(f"base_url: {given}", FILE, {}).base_url == kept
+
+
+def test_urls_are_derived() -> None:
+    settings = parse("host: '::1'\nport: 1234\nbase_url: /b\nhub: {port: 4321}", FILE, {})
+    assert settings.url == "http://[::1]:1234/b/"
+    assert settings.hub_url == "http://[::1]:4321/"
+    assert parse("hub: {url: 'https://hub.example.org/x'}", FILE, {}).hub_url == "https://hub.example.org/x/"
