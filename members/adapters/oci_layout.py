@@ -1,0 +1,212 @@
+"""The shared image folder: an OCI image layout that several members write and read at once; knows nothing of builds.
+
+An image is its environment and its repository files (`env/`, `home/`), as layers of an OCI image; a reference
+name in index.json makes it known. An image may stand on a base image: it then shares the base's layers and
+adds one with what differs. Blobs are written aside and renamed, the index is replaced under a lock: a reader
+never sees half of anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import re
+import shutil
+import uuid
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Mapping
+from pathlib import Path
+from threading import Event
+
+from members.adapters import archive, trees
+from members.adapters.blocking import Stopped, blocking
+from members.adapters.oci_files import Folder, Image, Layer, StoreFault
+from members.adapters.trees import Changes
+from members.core.model import BuildBroken, LaunchFailed
+
+BASE_LABEL = "org.opencontainers.image.base.name"
+PYTHON_LABEL = "binder.python"  # the interpreter that the environment was made from
+START_LABEL = "binder.start"  # the repository's start script, relative to its files
+PARTS = ("env", "home")
+FACTS = "image.json"  # beside the parts: name, layers and labels of the unpacked image
+
+
+def unpacked_path(state_dir: Path, image: str) -> Path:
+    """Where an image lies ready to start on one member: `env/` and `home/` appear there at once, complete."""
+    safe = re.sub(r"[^A-Za-z0-9._-]", "_", image).lstrip(".")[-120:]
+    return state_dir / "images" / f"{safe}-{hashlib.sha256(image.encode()).hexdigest()[:12]}"
+
+
+def labels_of(unpacked: Path) -> dict[str, str]:
+    """The labels of an unpacked image; the repository cannot have written them."""
+    found = json.loads((unpacked / FACTS).read_bytes())["labels"]
+    return {str(name): str(value) for name, value in found.items()}
+
+
+class OciLayoutStore:
+    """Port `ImageStore` on a shared folder, and `put` for the builder. Call `prepare` once before anything else."""
+
+    def __init__(self, *, folder: Path, state_dir: Path) -> None:
+        self._folder = Folder(folder)
+        self._state_dir = state_dir
+        self._unpacking = state_dir / "unpacking"
+        self._flights: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def prepare(self) -> None:
+        """Makes the folders and removes what a killed predecessor left behind. Raises BuildBroken."""
+        try:
+            trees.remove(self._unpacking)
+            self._unpacking.mkdir(parents=True)
+            (self._state_dir / "images").mkdir(exist_ok=True)
+            self._folder.prepare()
+        except (OSError, StoreFault) as error:
+            raise BuildBroken(f"the image store cannot be used: {error}") from error
+
+    async def has(self, image: str) -> bool:
+        """Whether the image and all its blobs are in the store with the right size. A damaged index holds nothing."""
+        try:
+            return await asyncio.to_thread(self._folder.find, image) is not None
+        except (OSError, StoreFault):
+            return False
+
+    async def check(self) -> bool:
+        """Whether the index can be read and a file be written beside the blobs."""
+        try:
+            await asyncio.to_thread(self._folder.probe)
+        except (OSError, StoreFault):
+            return False
+        return True
+
+    async def fetch(self, image: str) -> AsyncGenerator[str, None]:
+        """Unpacks the image on this member unless it is there already; lines end with a newline.
+
+        Single flight per image: others wait for the first. A damaged blob is removed from the store, so that
+        the next launch builds it anew. Raises LaunchFailed.
+        """
+        if self._layers_here(image) is not None:
+            return
+        found = await self._find(image)
+        base, wanted = await self._base_of(found), found.layers
+        if base is not None:
+            async for line in self.fetch(base):
+                yield line
+            wanted = wanted[len(self._layers_here(base) or ()) :]
+        size = sum(layer.size for layer in wanted)
+        yield f"Fetching the image from the shared store ({size / 1e6:.1f} MB)\n"
+        async with self._flights[image]:
+            if self._layers_here(image) is None:
+                await self._materialise(image, found, wanted, base)
+        yield "The image is ready on this member\n"
+
+    async def put(self, image: str, tree: Path, *, base: str | None, labels: Mapping[str, str]) -> int:
+        """Stores `tree` (with `env/` and `home/`) under the image's name, then moves it to its unpacked path.
+
+        With a base, which must be unpacked here, only what differs from it is stored. Returns the bytes that
+        the new layer takes. Raises BuildBroken.
+        """
+        try:
+            return await self._put(image, tree, base, labels)
+        except (OSError, StoreFault, LaunchFailed) as error:
+            raise BuildBroken(f"the image could not be stored: {error}") from error
+
+    async def _put(self, image: str, tree: Path, base: str | None, labels: Mapping[str, str]) -> int:
+        below: tuple[Layer, ...] = ()
+        if base is not None:
+            here, stored = self._layers_here(base), await self._find(base)
+            if here == tuple(layer.digest for layer in stored.layers):
+                below, labels = stored.layers, {**labels, BASE_LABEL: base}
+        base_tree = unpacked_path(self._state_dir, base) if base is not None and below else None
+        layer = await blocking(self._pack, tree, base_tree)
+        found = Image((*below, layer), labels)
+        await asyncio.to_thread(self._folder.publish, image, found)
+        async with self._flights[image]:
+            if self._layers_here(image) is None:
+                await asyncio.to_thread(self._appear, image, found, tree)
+        return layer.size
+
+    def _pack(self, stop: Event, tree: Path, base: Path | None) -> Layer:
+        differs = Changes((), ())
+        for part in PARTS:
+            differs = differs.plus(
+                part, trees.changes(tree / part, base / part if base is not None else None)
+            )
+        with self._folder.incoming() as blob:
+            packed = archive.pack(stop, tree, differs, blob.file)
+            blob.keep(packed.digest)
+        return Layer(packed.digest, packed.size, packed.diff_id)
+
+    async def _find(self, image: str) -> Image:
+        try:
+            found = await asyncio.to_thread(self._folder.find, image)
+        except (OSError, StoreFault) as error:
+            raise LaunchFailed(f"The image store cannot be read: {error}") from error
+        if found is None:
+            raise LaunchFailed(f"The image store does not hold {image}")
+        return found
+
+    async def _base_of(self, image: Image) -> str | None:
+        """The base whose layers, as the store has them now and as they lie here or will, the image starts with."""
+        base = image.labels.get(BASE_LABEL)
+        if base is None:
+            return None
+        try:
+            below = tuple(layer.digest for layer in (await self._find(base)).layers)
+        except LaunchFailed:
+            return None
+        starts = tuple(layer.digest for layer in image.layers[: len(below)])
+        return base if starts == below and self._layers_here(base) in (None, below) else None
+
+    async def _materialise(
+        self, name: str, image: Image, wanted: tuple[Layer, ...], base: str | None
+    ) -> None:
+        python = image.labels.get(PYTHON_LABEL)
+        if python is not None and not shutil.which(python):
+            raise LaunchFailed(f"The image was built with {python}, which this member does not have")
+        aside = self._unpacking / uuid.uuid4().hex
+        start = unpacked_path(self._state_dir, base) if base is not None else None
+        try:
+            await blocking(self._unpack, wanted, start, aside)
+            await asyncio.to_thread(self._appear, name, image, aside)
+        except archive.Damaged as error:
+            raise LaunchFailed(f"The image is damaged and will be built again: {error}") from error
+        except OSError as error:
+            raise LaunchFailed(f"The image could not be unpacked: {error}") from error
+        finally:
+            await asyncio.shield(asyncio.to_thread(trees.remove, aside))
+
+    def _appear(self, name: str, image: Image, tree: Path) -> None:
+        """The complete tree becomes the unpacked image at once."""
+        facts = {
+            "image": name,
+            "layers": [layer.digest for layer in image.layers],
+            "labels": dict(image.labels),
+        }
+        (tree / FACTS).write_text(json.dumps(facts), encoding="utf-8")
+        tree.rename(unpacked_path(self._state_dir, name))
+
+    def _layers_here(self, image: str) -> tuple[str, ...] | None:
+        """The layers that the unpacked image on this member was made of; None when it is not unpacked."""
+        try:
+            facts = json.loads((unpacked_path(self._state_dir, image) / FACTS).read_bytes())
+        except FileNotFoundError:
+            return None
+        return tuple(facts["layers"])
+
+    def _unpack(self, stop: Event, layers: tuple[Layer, ...], start: Path | None, into: Path) -> None:
+        into.mkdir()
+        for part in PARTS if start is not None else ():
+            # Hard links are safe: what differs is unpacked by replacing files, never by writing into them.
+            trees.link(stop, start / part, into / part)
+        for layer in layers:
+            if stop.is_set():
+                raise Stopped
+            try:
+                archive.unpack(stop, self._folder.blob(layer.digest), layer.digest, into)
+            except archive.Damaged:
+                with contextlib.suppress(OSError):
+                    self._folder.blob(layer.digest).unlink()
+                raise
+        for part in PARTS:
+            (into / part).mkdir(exist_ok=True)

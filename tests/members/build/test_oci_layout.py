@@ -1,0 +1,351 @@
+"""The shared image folder: what one member puts, another gets, whatever happens in between."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from members.adapters import oci_layout, trees
+from members.adapters.oci_files import Folder, Image, Layer
+from members.adapters.oci_layout import BASE_LABEL, PYTHON_LABEL, OciLayoutStore, unpacked_path
+from members.core.model import BuildBroken, LaunchFailed
+
+IMAGE = "prefix/gh-2dexample-2drepo-3a1b2c:0123abcd"
+
+
+def member(tmp_path: Path, name: str) -> OciLayoutStore:
+    store = OciLayoutStore(folder=tmp_path / "store", state_dir=tmp_path / name)
+    store.prepare()
+    return store
+
+
+def tree(tmp_path: Path, **files: str) -> Path:
+    """A new tree; `env__bin__x` stands for the file env/bin/x."""
+    root = tmp_path / f"tree-{len(list(tmp_path.iterdir()))}"
+    for part in oci_layout.PARTS:
+        (root / part).mkdir(parents=True)
+    for name, text in files.items():
+        path = root / name.replace("__", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+async def fetched(store: OciLayoutStore, image: str = IMAGE) -> list[str]:
+    return [line async for line in store.fetch(image)]
+
+
+def blobs(tmp_path: Path) -> list[Path]:
+    return sorted((tmp_path / "store" / "blobs" / "sha256").iterdir(), key=lambda blob: blob.stat().st_size)
+
+
+async def test_what_one_member_puts_another_fetches(tmp_path: Path) -> None:
+    one, two = member(tmp_path, "one"), member(tmp_path, "two")
+    made = tree(tmp_path, env__bin__tool="#!/bin/sh\n", home__read_me="hello")
+    (made / "env" / "bin" / "tool").chmod(0o755)
+    (made / "env" / "lib64").symlink_to("lib")
+    (made / "home" / "dir with space\nand newline").mkdir()
+    os.utime(made / "home" / "read_me", (1e9, 1e9))
+    assert not await two.has(IMAGE)
+    await one.put(IMAGE, made, base=None, labels={"binder.x": "y"})
+    assert await two.has(IMAGE)
+    assert await fetched(one) == []
+    lines = await fetched(two)
+    assert len(lines) == 2
+    assert all(line.endswith("\n") for line in lines)
+    here = unpacked_path(tmp_path / "two", IMAGE)
+    assert (here / "home" / "read_me").read_text() == "hello"
+    assert (here / "home" / "read_me").stat().st_mtime == 1e9
+    assert (here / "env" / "bin" / "tool").stat().st_mode & 0o777 == 0o755
+    assert (here / "env" / "lib64").readlink() == Path("lib")
+    assert (here / "home" / "dir with space\nand newline").is_dir()
+    assert oci_layout.labels_of(here) == {"binder.x": "y"}
+    assert await fetched(two) == []
+
+
+async def test_the_builder_keeps_what_it_built(tmp_path: Path) -> None:
+    one = member(tmp_path, "one")
+    made = tree(tmp_path, env__x="x")
+    inode = (made / "env" / "x").stat().st_ino
+    await one.put(IMAGE, made, base=None, labels={})
+    assert (unpacked_path(tmp_path / "one", IMAGE) / "env" / "x").stat().st_ino == inode
+    assert not made.exists()
+
+
+async def test_a_base_is_shared_and_differences_are_exact(tmp_path: Path) -> None:
+    one, two = member(tmp_path, "one"), member(tmp_path, "two")
+    base = tree(tmp_path, env__keep="k" * 100_000, env__change="old", env__gone__a="a", env__gone__b="b")
+    await one.put("base:1", base, base=None, labels={})
+    made = tmp_path / "made"
+    shutil.copytree(unpacked_path(tmp_path / "one", "base:1"), made, symlinks=True)
+    (made / oci_layout.FACTS).unlink()
+    (made / "env" / "change").write_text("new and longer")
+    shutil.rmtree(made / "env" / "gone")
+    (made / "env" / "added").symlink_to("keep")
+    (made / "home" / "nb.ipynb").write_text("{}")
+    before = len(blobs(tmp_path))
+    size = await one.put(IMAGE, made, base="base:1", labels={})
+    assert size < 2_000
+    assert len(blobs(tmp_path)) == before + 3  # one layer, one config, one manifest
+    await fetched(two)
+    here = unpacked_path(tmp_path / "two", IMAGE)
+    assert {path for path, _ in trees.entries(here)} == {
+        *("env", "env/added", "env/change", "env/keep", "home", "home/nb.ipynb", oci_layout.FACTS),
+    }
+    assert (here / "env" / "change").read_text() == "new and longer"
+    untouched = unpacked_path(tmp_path / "two", "base:1")
+    assert (untouched / "env" / "change").read_text() == "old"
+    assert (untouched / "env" / "gone" / "a").exists()
+    assert (here / "env" / "keep").stat().st_ino == (untouched / "env" / "keep").stat().st_ino
+
+
+async def test_an_image_outlives_its_base(tmp_path: Path) -> None:
+    """The base's name may go or come back with other content: the image still holds all its layers."""
+    one, two = member(tmp_path, "one"), member(tmp_path, "two")
+    await one.put("base:1", tree(tmp_path, env__old="old"), base=None, labels={})
+    made = tmp_path / "made"
+    shutil.copytree(unpacked_path(tmp_path / "one", "base:1"), made)
+    (made / "home" / "x").write_text("x")
+    await one.put(IMAGE, made, base="base:1", labels={})
+    folder = Folder(tmp_path / "store")
+    image = folder.find(IMAGE)
+    assert image is not None
+    assert image.labels[BASE_LABEL] == "base:1"
+    await member(tmp_path, "three").put("base:1", tree(tmp_path, env__other="other"), base=None, labels={})
+    await fetched(two, "base:1")
+    await fetched(two)
+    here = unpacked_path(tmp_path / "two", IMAGE)
+    assert sorted(path.name for path in (here / "env").iterdir()) == ["old"]
+    assert (here / "home" / "x").exists()
+
+
+async def test_many_fetches_at_once_unpack_once(tmp_path: Path) -> None:
+    one, two = member(tmp_path, "one"), member(tmp_path, "two")
+    await one.put(IMAGE, tree(tmp_path, env__x="x"), base=None, labels={})
+    await asyncio.gather(*(fetched(two) for _ in range(20)))
+    assert len(list((tmp_path / "two" / "images").iterdir())) == 1
+    assert not list((tmp_path / "two" / "unpacking").iterdir())
+
+
+async def test_a_fetch_that_is_given_up_leaves_nothing_and_blocks_nobody(tmp_path: Path) -> None:
+    one, two = member(tmp_path, "one"), member(tmp_path, "two")
+    await one.put(IMAGE, tree(tmp_path, env__x=os.urandom(20_000_000).hex()), base=None, labels={})
+    first = asyncio.create_task(fetched(two))
+    await asyncio.sleep(0.02)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    assert not list((tmp_path / "two" / "unpacking").iterdir())
+    assert await fetched(two)
+    lines = two.fetch("prefix/never:1")
+    with pytest.raises(LaunchFailed, match="does not hold"):
+        await anext(lines)
+
+
+@pytest.mark.parametrize("harm", ["flip", "cut", "lose"])
+async def test_a_harmed_layer_is_noticed_and_then_absent(tmp_path: Path, harm: str) -> None:
+    one, two = member(tmp_path, "one"), member(tmp_path, "two")
+    await one.put(IMAGE, tree(tmp_path, env__x=os.urandom(50_000).hex()), base=None, labels={})
+    layer = blobs(tmp_path)[-1]
+    content = bytearray(layer.read_bytes())
+    content[len(content) // 2] ^= 1
+    if harm == "flip":
+        layer.write_bytes(content)
+    elif harm == "cut":
+        layer.write_bytes(content[:-100])
+    else:
+        layer.unlink()
+    assert await two.has(IMAGE) is (harm == "flip")
+    with pytest.raises(LaunchFailed, match="damaged" if harm == "flip" else "does not hold"):
+        await fetched(two)
+    assert not await two.has(IMAGE)
+    assert not unpacked_path(tmp_path / "two", IMAGE).exists()
+    assert not list((tmp_path / "two" / "unpacking").iterdir())
+    await two.put(IMAGE, tree(tmp_path, env__x="again"), base=None, labels={})
+    assert await one.has(IMAGE)
+
+
+async def test_a_harmed_manifest_is_as_good_as_absent(tmp_path: Path) -> None:
+    one = member(tmp_path, "one")
+    await one.put(IMAGE, tree(tmp_path), base=None, labels={})
+    for blob in blobs(tmp_path):
+        if b"manifest" in blob.read_bytes():
+            blob.write_bytes(blob.read_bytes().replace(b"2", b"3"))
+    assert not await one.has(IMAGE)
+
+
+async def test_a_harmed_index_is_told_by_the_check(tmp_path: Path) -> None:
+    one = member(tmp_path, "one")
+    assert await one.check()
+    await one.put(IMAGE, tree(tmp_path), base=None, labels={})
+    (tmp_path / "store" / "index.json").write_text('{"manifests": [')
+    assert not await one.check()
+    assert not await one.has(IMAGE)
+    with pytest.raises(BuildBroken, match=r"index\.json is damaged"):
+        await one.put("other:1", tree(tmp_path), base=None, labels={})
+
+
+async def test_an_unwritable_store_fails_its_check(tmp_path: Path) -> None:
+    one = member(tmp_path, "one")
+    shutil.rmtree(tmp_path / "store" / "incoming")
+    assert not await one.check()
+    with pytest.raises(BuildBroken):
+        await one.put(IMAGE, tree(tmp_path), base=None, labels={})
+
+
+async def test_an_image_made_with_a_missing_interpreter_cannot_start(tmp_path: Path) -> None:
+    one, two = member(tmp_path, "one"), member(tmp_path, "two")
+    labels = {PYTHON_LABEL: str(tmp_path / "python3.99")}
+    await one.put(IMAGE, tree(tmp_path), base=None, labels=labels)
+    with pytest.raises(LaunchFailed, match=r"python3\.99, which this member does not have"):
+        await fetched(two)
+
+
+def stored(tmp_path: Path, *members: tarfile.TarInfo) -> None:
+    """An image whose only layer holds exactly these tar members, as no member of ours would pack them."""
+    plain = BytesIO()
+    with tarfile.open(fileobj=plain, mode="w") as tar:
+        for info in members:
+            tar.addfile(info, BytesIO(b"x" * info.size) if info.size else None)
+    folder = Folder(tmp_path / "store")
+    data = zstandard.compress(plain.getvalue())
+    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    with folder.incoming() as blob:
+        blob.file.write(data)
+        blob.keep(digest)
+    folder.publish(IMAGE, Image((Layer(digest, len(data), "sha256:0"),), {}))
+
+
+def info(name: str, kind: bytes = tarfile.REGTYPE, target: str = "", size: int = 0) -> tarfile.TarInfo:
+    made = tarfile.TarInfo(name)
+    made.type, made.linkname, made.size, made.mode = kind, target, size, 0o644
+    return made
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [info("../escaped", size=1)],
+        [info("env/../../escaped", size=1)],
+        [info("env/out", tarfile.SYMTYPE, "../../.."), info("env/out/escaped", size=1)],
+        [info("env/pipe", tarfile.FIFOTYPE)],
+        [info("env/device", tarfile.CHRTYPE)],
+        [info("env/secret", tarfile.LNKTYPE, "../../secret")],
+    ],
+    ids=["dots", "inner dots", "through a link", "pipe", "device", "hard link"],
+)
+async def test_no_layer_reaches_outside_or_brings_devices(
+    tmp_path: Path, members: list[tarfile.TarInfo]
+) -> None:
+    two = member(tmp_path, "two")
+    (tmp_path / "two" / "secret").write_text("secret")
+    stored(tmp_path, *members)
+    before = {path for path, _ in trees.entries(tmp_path / "two")}
+    with pytest.raises(LaunchFailed):
+        await fetched(two)
+    assert not list(tmp_path.rglob("escaped"))
+    assert {path for path, _ in trees.entries(tmp_path / "two")} == before
+
+
+async def test_absolute_names_stay_inside(tmp_path: Path) -> None:
+    two = member(tmp_path, "two")
+    stored(tmp_path, info(f"{tmp_path}/escaped", size=1))
+    await fetched(two)
+    assert not (tmp_path / "escaped").exists()
+
+
+async def test_leftovers_of_a_killed_member_go_at_the_next_start(tmp_path: Path) -> None:
+    one = member(tmp_path, "one")
+    (tmp_path / "one" / "unpacking" / "half").mkdir()
+    (tmp_path / "store" / "incoming" / "half").write_bytes(b"half")
+    with Folder(tmp_path / "store").incoming() as living:
+        living.file.write(b"still being written")
+        one.prepare()
+        assert [path.name for path in (tmp_path / "store" / "incoming").iterdir()] == [
+            Path(living.file.name).name
+        ]
+    assert not list((tmp_path / "one" / "unpacking").iterdir())
+
+
+WRITER = """
+import asyncio, sys
+from pathlib import Path
+from members.adapters.oci_layout import OciLayoutStore
+
+async def main(store, name):
+    here = OciLayoutStore(folder=Path(store), state_dir=Path(store).parent / name)
+    here.prepare()
+    for number in range(15):
+        tree = Path(store).parent / f"tree-{name}-{number}"
+        for part in ("env", "home"):
+            (tree / part).mkdir(parents=True)
+        (tree / "home" / "x").write_text(name * number)
+        await here.put(f"image-{name}:{number}", tree, base=None, labels={})
+
+asyncio.run(main(sys.argv[1], sys.argv[2]))
+"""
+
+
+async def test_two_processes_write_at_once_and_a_reader_never_sees_half(tmp_path: Path) -> None:
+    reader = member(tmp_path, "reader")
+    root = Path(__file__).parents[3]
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path / "store"), name], cwd=root)
+        for name in ("a", "b")
+    ]
+    try:
+        while any(writer.poll() is None for writer in writers):
+            assert await reader.check()
+            await asyncio.sleep(0)
+        assert [writer.returncode for writer in writers] == [0, 0]
+    finally:
+        for writer in writers:
+            writer.kill()
+    names = [f"image-{name}:{number}" for name in "ab" for number in range(15)]
+    assert all([await reader.has(name) for name in names])
+    await fetched(reader, "image-a:14")
+    assert (unpacked_path(tmp_path / "reader", "image-a:14") / "home" / "x").read_text() == "a" * 14
+
+
+async def test_it_is_an_oci_image_layout(tmp_path: Path) -> None:
+    """Field by field as the OCI image specification 1.1 asks for."""
+    one = member(tmp_path, "one")
+    await one.put(IMAGE, tree(tmp_path, home__x="x"), base=None, labels={"a": "b"})
+    store = tmp_path / "store"
+    assert json.loads((store / "oci-layout").read_text()) == {"imageLayoutVersion": "1.0.0"}
+    index = json.loads((store / "index.json").read_text())
+    (entry,) = index["manifests"]
+    assert index["schemaVersion"] == 2
+    assert entry["annotations"] == {"org.opencontainers.image.ref.name": IMAGE}
+    blob = store / "blobs" / "sha256" / entry["digest"].removeprefix("sha256:")
+    assert entry["size"] == blob.stat().st_size
+    manifest = json.loads(blob.read_text())
+    assert manifest["mediaType"] == entry["mediaType"] == "application/vnd.oci.image.manifest.v1+json"
+    config = json.loads((blob.parent / manifest["config"]["digest"].removeprefix("sha256:")).read_text())
+    assert config["os"] == "linux"
+    assert config["config"]["Labels"] == {"a": "b"}
+    (layer,) = manifest["layers"]
+    packed = (blob.parent / layer["digest"].removeprefix("sha256:")).read_bytes()
+    plain = zstandard.ZstdDecompressor().decompressobj().decompress(packed)
+    diff_id = f"sha256:{hashlib.sha256(plain).hexdigest()}"
+    assert config["rootfs"] == {"type": "layers", "diff_ids": [diff_id]}
+    with tarfile.open(fileobj=BytesIO(plain)) as tar:
+        assert sorted(tar.getnames()) == ["env", "home", "home/x"]
+
+
+def test_unpacked_paths_are_safe_and_distinct(tmp_path: Path) -> None:
+    names = ["a/b:c", "a_b:c", "../../etc", "..", "x" * 600, "x" * 601, ".hidden"]
+    paths = [unpacked_path(tmp_path, name) for name in names]
+    assert len(set(paths)) == len(names)
+    assert all(path.parent == tmp_path / "images" and len(path.name) < 200 for path in paths)
+    assert not any(path.name.startswith(".") for path in paths)
