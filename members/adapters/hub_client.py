@@ -1,0 +1,301 @@
+"""Sessions through JupyterHub's REST API, as BinderHub uses it (port `Hub`); knows no process and no image.
+
+A hub that does not answer, answers nonsense or stops in the middle ends in LaunchFailed within a known time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+
+from members.core.model import HealthCheck, LaunchFailed, SessionRequest
+
+FULL = "Too many users on this BinderHub! Try again soon."  # BinderHub's words: the front door knows them
+
+_CHECK_LIMIT = 3.0  # seconds, as BinderHub's own health check
+_PAGE = 200  # users in one answer of the hub
+_LAST_WORD = 5.0  # seconds to learn how a launch ended whose progress stream broke off
+_REMOVE_LIMIT = 30.0  # seconds until a removal gives up
+_REMOVE_PAUSE = 0.25  # seconds between two looks at a server that is still stopping
+_EVENT = b"data:"
+
+
+class _Unavailable(Exception):
+    """The hub answered 5xx, or not in time: trying again may help."""
+
+
+class _Gone(Exception):
+    """Nothing listens at the hub's address: it ended, and its sessions with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A status and its JSON body; None for a body that is empty or no JSON."""
+
+    status: int
+    body: Any
+
+
+class HubClient:
+    """Port `Hub` for one JupyterHub. The HTTP session is the caller's, so is its end."""
+
+    def __init__(
+        self,
+        *,
+        http: aiohttp.ClientSession,
+        api_url: str,
+        api_token: str,
+        public_url: str,
+        user_name: Callable[[str], str],
+        launch_timeout: float,
+        request_timeout: float = 10.0,
+        attempts: int = 4,
+        retry_delay: float = 1.0,
+    ) -> None:
+        """`api_url` and `public_url` end with a slash. `user_name` makes a new name from a repository URL.
+
+        A request is tried `attempts` times when the hub answers 5xx or not within `request_timeout` seconds,
+        after pauses of `retry_delay` seconds and twice as many each time. BinderHub pauses for 4, 8 and 16
+        seconds; here a federation stands behind, and another member may be ready sooner.
+        """
+        self._http = http
+        self._api_url = api_url
+        self._headers = {"Authorization": f"token {api_token}"}
+        self._public_url = public_url
+        self._user_name = user_name
+        self._launch_timeout = launch_timeout
+        self._request_timeout = aiohttp.ClientTimeout(total=request_timeout)
+        self._attempts = attempts
+        self._retry_delay = retry_delay
+
+    async def create(self, request: SessionRequest) -> HubSession:
+        """A temporary user of a new name, and no server yet. Raises LaunchFailed."""
+        name = self._user_name(request.repo_url)
+        failure = f"Failed to create temporary user for {request.image}"
+        deadline = asyncio.get_running_loop().time() + self._launch_timeout
+        reply = await self.insist("POST", f"users/{_quoted(name)}", deadline=deadline, failure=failure)
+        if reply.status >= 300:
+            raise LaunchFailed(failure)
+        return HubSession(
+            self, request, name, f"{self._public_url}user/{_quoted(name)}/", self._launch_timeout
+        )
+
+    async def sessions(self) -> dict[str, int]:
+        """Running and pending servers by image."""
+        counted: Counter[str] = Counter()
+        offset = 0
+        while True:
+            try:
+                reply = await self.ask("GET", f"users?state=active&limit={_PAGE}&offset={offset}")
+            except (_Unavailable, _Gone) as error:
+                raise LaunchFailed("JupyterHub does not answer") from error
+            if reply.status != 200 or not isinstance(reply.body, list):
+                raise LaunchFailed(f"JupyterHub does not tell its sessions (status {reply.status})")
+            for user in reply.body:
+                for server in user.get("servers", {}).values():
+                    counted[str((server.get("user_options") or {}).get("image", ""))] += 1
+            if len(reply.body) < _PAGE:
+                return dict(counted)
+            offset += _PAGE
+
+    async def check(self) -> HealthCheck:
+        """`JupyterHub API` of `/health`."""
+        try:
+            async with asyncio.timeout(_CHECK_LIMIT):
+                reply = await self.ask("GET", "health")
+        except (_Unavailable, _Gone, TimeoutError):
+            return HealthCheck("JupyterHub API", ok=False)
+        return HealthCheck("JupyterHub API", ok=reply.status == 200)
+
+    async def insist(
+        self,
+        method: str,
+        path: str,
+        *,
+        deadline: float,
+        failure: str,
+        body: Mapping[str, object] | None = None,
+    ) -> Reply:
+        """As `ask`, with further tries until `deadline` (loop time); raises LaunchFailed with `failure`.
+
+        409 counts as success from the second try on: the first did its work, only its answer was lost.
+        """
+        tries = 0
+
+        async def once() -> Reply:
+            nonlocal tries
+            tries += 1
+            reply = await self.ask(method, path, body=body)
+            return Reply(200, None) if reply.status == 409 and tries > 1 else reply
+
+        retrying = AsyncRetrying(
+            stop=stop_after_attempt(self._attempts),
+            wait=wait_exponential(multiplier=self._retry_delay),
+            retry=retry_if_exception_type(_Unavailable),
+            reraise=True,
+        )
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await retrying(once)
+        except (_Unavailable, _Gone, TimeoutError) as error:
+            raise LaunchFailed(failure) from error
+
+    async def ask(self, method: str, path: str, *, body: Mapping[str, object] | None = None) -> Reply:
+        """One request to the API. Raises _Unavailable or _Gone."""
+        try:
+            async with self._http.request(
+                method,
+                self._api_url + path,
+                headers=self._headers,
+                json=body,
+                timeout=self._request_timeout,
+                allow_redirects=False,
+            ) as response:
+                text = await response.text(errors="replace")
+                if response.status >= 500:
+                    raise _Unavailable(f"{method} {path}: {response.status}")
+                return Reply(response.status, _json(text))
+        except aiohttp.ClientConnectorError as error:
+            raise _Gone(str(error)) from error
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _Unavailable(f"{method} {path}: {error}") from error
+
+    async def events(self, path: str, *, deadline: float) -> AsyncIterator[dict[str, Any]]:
+        """The events of one of the API's streams until it ends; it breaks off silently.
+
+        Raises TimeoutError at `deadline` (loop time).
+        """
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
+        try:
+            async with asyncio.timeout_at(deadline):
+                response = await self._http.get(
+                    self._api_url + path, headers=self._headers, timeout=timeout, allow_redirects=False
+                )
+            async with response:
+                while True:
+                    async with asyncio.timeout_at(deadline):
+                        line = await response.content.readline()
+                    if not line:
+                        return
+                    event = _json(line[len(_EVENT) :]) if line.startswith(_EVENT) else None
+                    if isinstance(event, dict):
+                        yield event
+        except (aiohttp.ClientError, ValueError):  # ValueError: a line without end
+            return
+
+
+class HubSession:
+    """Port `Session`: one temporary user and its server."""
+
+    def __init__(
+        self, hub: HubClient, request: SessionRequest, name: str, url: str, launch_timeout: float
+    ) -> None:
+        self.url = url
+        self.name = name
+        self._hub = hub
+        self._request = request
+        self._launch_timeout = launch_timeout
+        self._path = f"users/{_quoted(name)}"
+
+    async def progress(self) -> AsyncIterator[str]:
+        """Requests the server, then tells the hub's messages until it answers; within the launch timeout."""
+        deadline = asyncio.get_running_loop().time() + self._launch_timeout
+        await self._request_server(deadline)
+        try:
+            async for event in self._hub.events(f"{self._path}/server/progress", deadline=deadline):
+                if event.get("failed"):
+                    raise LaunchFailed(str(event.get("message") or "unknown error"))
+                if "message" in event:
+                    yield str(event["message"])
+                if event.get("ready"):
+                    return
+        except TimeoutError:
+            raise LaunchFailed(
+                f"Image {self._request.image} for user {self.name} took too long to launch"
+            ) from None
+        await self._last_word(deadline)
+
+    async def remove(self) -> None:
+        """Server first: the hub deletes a user whose server is still starting, and would forget that server.
+
+        A hub that is gone has taken its sessions with it. Raises LaunchFailed when it does not answer or the
+        server does not end in time; the idle culler will then try again.
+        """
+        try:
+            async with asyncio.timeout(_REMOVE_LIMIT):
+                while True:
+                    if await self._removed():
+                        return
+                    await asyncio.sleep(_REMOVE_PAUSE)
+        except _Gone:
+            return
+        except TimeoutError:
+            raise LaunchFailed(f"Session {self.name} could not be removed in {_REMOVE_LIMIT:.0f} s") from None
+
+    async def _removed(self) -> bool:
+        try:
+            stopped = await self._hub.ask("DELETE", f"{self._path}/server")
+            if stopped.status not in (204, 404):
+                return False
+            deleted = await self._hub.ask("DELETE", self._path)
+        except _Unavailable:
+            return False
+        return deleted.status in (204, 404)
+
+    async def _request_server(self, deadline: float) -> None:
+        request = self._request
+        options = {
+            "image": request.image,
+            "repo_url": request.repo_url,
+            "token": request.token,
+            "binder_ref_url": request.ref_url,
+            "binder_launch_host": request.launch_host,
+            "binder_request": request.binder_request,
+            "binder_persistent_request": request.persistent_request,
+            "binder_client_ip": request.client_ip,
+        }
+        failure = f"Failed to launch image {request.image}"
+        reply = await self._hub.insist(
+            "POST", f"{self._path}/servers/", deadline=deadline, failure=failure, body=options
+        )
+        if reply.status == 429:
+            raise LaunchFailed(FULL)
+        if reply.status >= 300:
+            raise LaunchFailed(failure)
+
+    async def _last_word(self, deadline: float) -> None:
+        """Whether the server became ready although the stream that should have said so has ended."""
+        loop = asyncio.get_running_loop()
+        until = min(deadline, loop.time() + _LAST_WORD)
+        while loop.time() < until:
+            try:
+                reply = await self._hub.ask("GET", self._path)
+            except _Gone:
+                break
+            except _Unavailable:
+                reply = Reply(503, None)
+            if reply.status == 404:
+                break
+            if reply.status == 200 and reply.body.get("servers", {}).get("", {}).get("ready"):
+                return
+            await asyncio.sleep(_REMOVE_PAUSE)
+        raise LaunchFailed(f"Image {self._request.image} for user {self.name} failed to launch")
+
+
+def _quoted(name: str) -> str:
+    return quote(name, safe="@~")
+
+
+def _json(text: str | bytes) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None

@@ -1,0 +1,61 @@
+"""What a member tells its JupyterHub at start, and the private file it travels in; knows no meaning of it.
+
+A file, because a command line is shown to every process of the machine and an environment is inherited.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from members.core.model import Isolation
+
+VARIABLE = "BINDER_MEMBER_HUB_PARAMETERS"  # names the file in the hub's environment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubParameters:
+    """Times in seconds, sizes in bytes; None means no limit. Everything but `port` is bound to loopback."""
+
+    state_dir: Path
+    host: str
+    port: int  # of the proxy: the public one
+    base_url: str  # path prefix of the hub and all sessions, starts and ends with a slash
+    hub_port: int
+    proxy_port: int  # of the proxy's REST interface
+    proxy_command: tuple[str, ...]
+    api_token: str
+    proxy_token: str
+    cookie_secret: str  # 64 hex digits
+    isolation: Isolation
+    memory: int | None
+    max_sessions: int | None
+    idle_timeout: float
+    max_age: float
+    launch_timeout: float
+    allow_origin: str  # of the sessions' own replies; empty sends none
+    front_door: str | None  # where the page of an ended session leads
+    log_level: str
+
+    @property
+    def sessions_dir(self) -> Path:
+        return self.state_dir / "sessions"
+
+
+def write(parameters: HubParameters, path: Path) -> None:
+    """Writes the file so that nobody else could read it at any moment."""
+    path.unlink(missing_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(asdict(parameters), file, default=str)
+
+
+def read(path: Path) -> HubParameters:
+    """Raises OSError, ValueError or TypeError for a file that `write` did not make."""
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    raw["state_dir"] = Path(raw["state_dir"])
+    raw["isolation"] = Isolation(raw["isolation"])
+    raw["proxy_command"] = tuple(raw["proxy_command"])
+    return HubParameters(**raw)

@@ -1,0 +1,104 @@
+"""Sets JupyterHub up in BinderHub's manner: temporary users, no login, driven by one service token.
+
+Knows JupyterHub's settings; the sessions themselves are members/hub/spawner.py's.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from traitlets.config import Config
+
+from members.adapters.hub_parameters import HubParameters
+from members.adapters.leash import leashed
+from members.hub.spawner import SessionSpawner
+
+_TEMPLATES = Path(__file__).with_name("templates")
+_LOOPBACK = "http://127.0.0.1"
+
+
+def configure(c: Config, parameters: HubParameters) -> None:
+    """Writes every setting that differs from JupyterHub's defaults into `c`."""
+    _hub(c, parameters)
+    _proxy(c, parameters)
+    _service_accounts(c, parameters)
+    _activity(c, parameters)
+    _sessions(c, parameters)
+
+
+def _hub(c: Config, parameters: HubParameters) -> None:
+    hub = c.JupyterHub
+    hub.bind_url = f"http://{parameters.host}:{parameters.port}{parameters.base_url}"
+    hub.hub_bind_url = f"{_LOOPBACK}:{parameters.hub_port}"
+    # The visitor reaches sessions and the token-guarded API, none of the hub's own pages; every other
+    # address gets the proxy's error page, which our templates word.
+    hub.hub_routespec = f"{parameters.base_url}hub/api/"
+    hub.template_paths = [str(_TEMPLATES)]
+    hub.template_vars = {"front_door": parameters.front_door}
+    hub.authenticator_class = "null"
+    # Nothing of a hub outlives it: sessions die with it, so remembered users would be lies.
+    hub.db_url = "sqlite:///:memory:"
+    hub.cookie_secret = bytes.fromhex(parameters.cookie_secret)
+    hub.log_level = parameters.log_level.upper()
+
+
+def _proxy(c: Config, parameters: HubParameters) -> None:
+    proxy = c.ConfigurableHTTPProxy
+    proxy.command = leashed(parameters.proxy_command, parent=os.getpid())
+    proxy.api_url = f"{_LOOPBACK}:{parameters.proxy_port}"
+    proxy.auth_token = parameters.proxy_token
+    proxy.check_running_interval = 1  # seconds until a dead proxy is started again with all routes
+    proxy.log_level = "warn"
+
+
+def _service_accounts(c: Config, parameters: HubParameters) -> None:
+    hub = c.JupyterHub
+    cull_every = max(1, min(60, int(parameters.idle_timeout / 4)))
+    culler = [
+        *(sys.executable, "-m", "jupyterhub_idle_culler"),
+        *("--cull-users=True", f"--cull-every={cull_every}"),
+        *(f"--timeout={max(1, int(parameters.idle_timeout))}", f"--max-age={int(parameters.max_age)}"),
+    ]
+    hub.services = [
+        {"name": "binder", "api_token": parameters.api_token},
+        {"name": "idle-culler", "command": leashed(culler, parent=os.getpid())},
+    ]
+    hub.trust_user_provided_tokens = True  # made by us from 32 random bytes
+    hub.load_roles = [
+        {
+            "name": "binder",
+            "services": ["binder"],
+            "scopes": ["admin:users", "admin:servers", "read:hub", "proxy"],
+        },
+        {
+            "name": "idle-culler",
+            "services": ["idle-culler"],
+            "scopes": ["list:users", "read:users:activity", "admin:users", "read:servers", "delete:servers"],
+        },
+    ]
+
+
+def _activity(c: Config, parameters: HubParameters) -> None:
+    """Sessions do not report to the hub: their activity is what the proxy saw, fetched in time to cull."""
+    step = max(1, min(60, int(parameters.idle_timeout / 4)))
+    c.JupyterHub.last_activity_interval = step
+    c.JupyterHub.activity_resolution = min(30, step)
+
+
+def _sessions(c: Config, parameters: HubParameters) -> None:
+    hub = c.JupyterHub
+    hub.spawner_class = SessionSpawner
+    hub.slow_spawn_timeout = 0  # a launch follows the progress stream, it does not wait for the request
+    hub.active_server_limit = parameters.max_sessions or 0
+    hub.concurrent_spawn_limit = 0  # the limit above is the only one
+    spawner = c.SessionSpawner
+    spawner.start_timeout = max(1, int(parameters.launch_timeout))
+    spawner.http_timeout = max(1, int(parameters.launch_timeout))
+    spawner.poll_interval = 5  # seconds until a session that ended by itself is noticed
+    spawner.state_dir = str(parameters.state_dir)
+    spawner.sessions_dir = str(parameters.sessions_dir)
+    spawner.isolation = parameters.isolation
+    spawner.memory = parameters.memory
+    spawner.allow_origin = parameters.allow_origin

@@ -1,0 +1,137 @@
+"""What starts in a session: command line, environment and mounts of its Jupyter server; starts nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from members.adapters.sandbox import ENVIRONMENT, HOME, Mount, inside
+from members.core.model import Isolation
+from members.hub import layer
+
+LAYER = Path("/srv/binder/session")  # where a session's own packages are mounted
+_APPLICATIONS = ("NotebookApp", "ServerApp")  # old servers read the first, new ones the second
+# What a session gets of the member's environment: language, time zone and the way to the network.
+_PASSED_ON = (
+    *("LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+)
+# BinderHub's variable and the launch's option it is filled from.
+_BINDER_VARIABLES = (
+    ("BINDER_REPO_URL", "repo_url"),
+    ("BINDER_REF_URL", "binder_ref_url"),
+    ("BINDER_LAUNCH_HOST", "binder_launch_host"),
+    ("BINDER_REQUEST", "binder_request"),
+    ("BINDER_PERSISTENT_REQUEST", "binder_persistent_request"),
+    ("BINDER_CLIENT_IP", "binder_client_ip"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """A session's folders on the machine and how the session sees them."""
+
+    isolation: Isolation
+    environment: Path
+    folder: Path  # everything of this one session, removed at its end
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+    @property
+    def layer(self) -> Path:
+        return self.folder / "packages"
+
+    @property
+    def temporary(self) -> Path:
+        return self.folder / "tmp"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "server.log"
+
+    @property
+    def mounts(self) -> tuple[Mount, ...]:
+        return (
+            Mount(self.environment, ENVIRONMENT),
+            Mount(self.layer, LAYER, writable=True),
+            Mount(self.home, HOME, writable=True),
+        )
+
+    def seen(self, path: Path) -> Path:
+        return inside(self.isolation, path, self.mounts)
+
+
+def command(places: Places, *, start: str | None, port: int, base_url: str, allow_origin: str) -> list[str]:
+    """The image's JupyterLab, started by the repository's `start` script (relative to home) if it has one.
+
+    The token is not here but in the environment: command lines are shown to everyone.
+    """
+    settings = {
+        "ip": "127.0.0.1",
+        "port": str(port),
+        "port_retries": "0",
+        "base_url": base_url,
+        "default_url": "/lab",
+        "trust_xheaders": "True",
+        "allow_remote_access": "True",  # the visitor's Host header is the public one
+        "allow_root": "True",
+        "open_browser": "False",
+    }
+    if allow_origin:
+        settings["allow_origin"] = allow_origin
+    if allow_origin == "*":
+        settings["allow_origin_pat"] = ".*"
+    options = [f"--{name}.{key}={value}" for key, value in settings.items() for name in _APPLICATIONS]
+    lab = [str(places.seen(places.environment / "bin" / "jupyter-lab")), *options]
+    return [*_start_script(places, start), *lab]
+
+
+def _start_script(places: Places, start: str | None) -> list[str]:
+    if start is None:
+        return []
+    script = places.home / start
+    seen = str(places.seen(script))
+    with script.open("rb") as file:
+        has_interpreter = file.read(2) == b"#!"
+    return [seen] if has_interpreter else ["/bin/bash", seen]
+
+
+def environment(
+    places: Places, options: Mapping[str, object], *, user: str, base_url: str, inherited: Mapping[str, str]
+) -> dict[str, str]:
+    """The whole environment of the server, nothing else of the member's reaches it."""
+    home, env = str(places.seen(places.home)), str(places.seen(places.environment))
+    found = {name: inherited[name] for name in _PASSED_ON if name in inherited}
+    found |= layer.variables(places.seen(places.layer), places.seen(places.environment))
+    found |= {
+        "HOME": home,
+        "REPO_DIR": home,
+        "USER": "jovyan",
+        "NB_USER": "jovyan",
+        "SHELL": "/bin/bash",
+        "NB_PYTHON_PREFIX": env,
+        "KERNEL_PYTHON_PREFIX": env,
+        "JUPYTER_TOKEN": str(options["token"]),
+        "JUPYTERHUB_USER": user,
+        "JUPYTERHUB_SERVICE_PREFIX": base_url,
+    }
+    found.setdefault("LANG", "C.UTF-8")
+    if places.isolation is Isolation.NONE:
+        found["TMPDIR"] = str(places.temporary)
+    found |= {name: str(options[key]) for name, key in _BINDER_VARIABLES if options.get(key) is not None}
+    return found
+
+
+def make_executable(script: Path) -> None:
+    """As repo2docker does with start scripts; a link out of the repository is left alone."""
+    if script.is_file() and not script.is_symlink():
+        script.chmod(script.stat().st_mode | 0o111)
+
+
+def inherited() -> Mapping[str, str]:
+    """The hub's own environment."""
+    return os.environ

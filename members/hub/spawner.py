@@ -1,0 +1,179 @@
+"""One temporary session as JupyterHub sees it: a copy of the image's files, a server, no trace left.
+
+Knows where images are unpacked; knows no build, no quota and no visitor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+from pathlib import Path
+from threading import Event
+from urllib.parse import quote
+
+import aiohttp
+from jupyterhub.spawner import LocalProcessSpawner, SpawnException
+from jupyterhub.utils import random_port
+from tornado.web import HTTPError
+from traitlets import Instance, Integer, Unicode, UseEnum
+
+from members.adapters import trees
+from members.adapters.blocking import blocking
+from members.adapters.oci_layout import START_LABEL, labels_of, unpacked_path
+from members.adapters.sandbox import Limits, wrap
+from members.core.model import Isolation
+from members.hub import layer
+from members.hub.server import Places, command, environment, inherited, make_executable
+
+_LOOK_EVERY = 0.05  # seconds between two looks whether a starting server answers
+_ANSWER_LIMIT = 5.0  # seconds that one such request may take
+_GRACE = 8.0  # seconds from SIGTERM to SIGKILL; without a sandbox the reaper itself takes up to five
+_SHOWN_LINES = 8  # of a failed server's log, for the visitor
+_REMOVAL_TRIES = 10
+
+
+class SessionSpawner(LocalProcessSpawner):
+    """Starts the image's own JupyterLab. Needs the options `image` and `token`; the rest is BinderHub's."""
+
+    state_dir = Unicode(config=True, help="The member's folder, where images are unpacked.")
+    sessions_dir = Unicode(config=True, help="Holds one folder for each running session.")
+    isolation = UseEnum(Isolation, default_value=Isolation.NONE, config=True, help="How sessions are fenced.")
+    memory = Integer(None, allow_none=True, config=True, help="Bytes of address space of each process.")
+    allow_origin = Unicode(config=True, help="Access-Control-Allow-Origin of sessions; empty sends none.")
+
+    places = Instance(Places, allow_none=True)
+
+    async def start(self) -> str:
+        """The URL of a server that answers: the hub's own, slower polling then ends at its first look."""
+        image = self._required("image")
+        self._required("token")
+        unpacked = unpacked_path(Path(self.state_dir), image)
+        if not (unpacked / "env" / "bin" / "jupyter-lab").is_file():
+            raise SpawnException(f"Image {image} has no JupyterLab on this member", reason="image")
+        start = labels_of(unpacked).get(START_LABEL)
+        folder = Path(self.sessions_dir) / quote(self.user.name, safe="")
+        self.places = Places(self.isolation, unpacked / "env", folder)
+        await self._prepare(self.places, unpacked / "home", start)
+        self.port = random_port()
+        self.proc = self._launch(self.places, start)
+        self.pid = self.proc.pid
+        self.log.info("Session %s is process %s", self.user.name, self.pid)
+        try:
+            await self._until_it_answers(self.proc)
+        except BaseException:
+            await self.stop(now=True)
+            raise
+        return f"http://127.0.0.1:{self.port}"
+
+    async def stop(self, now: bool = False) -> None:
+        """Ends the server and everything it started, at most some seconds later."""
+        process = self.proc
+        if process is None or process.poll() is not None:
+            return
+        process.send_signal(signal.SIGTERM)
+        if not await _ended(process, within=_GRACE):
+            self.log.warning("Session %s did not end in %s s, killing it", self.user.name, _GRACE)
+            process.kill()
+            await _ended(process, within=_GRACE)
+
+    async def run_post_stop_hook(self) -> None:
+        """Removes the session's files; the hub calls this however the session ended, also before it began."""
+        if self.places is None:
+            return
+        for attempt in range(_REMOVAL_TRIES):
+            try:
+                await asyncio.to_thread(trees.remove, self.places.folder)
+                return
+            except OSError as error:  # a process that is just dying may still have written a file
+                if attempt + 1 == _REMOVAL_TRIES:
+                    self.log.error("Files of session %s stay behind: %s", self.user.name, error)
+                await asyncio.sleep(0.1)
+
+    def _required(self, option: str) -> str:
+        value = self.user_options.get(option)
+        if not isinstance(value, str) or not value:
+            raise HTTPError(400, f"{option} required")
+        return value
+
+    async def _prepare(self, places: Places, files: Path, start: str | None) -> None:
+        def prepare(stop: Event) -> None:
+            trees.remove(places.folder)
+            places.folder.mkdir(mode=0o700, parents=True)
+            places.temporary.mkdir()
+            trees.copy(stop, files, places.home)
+            if start is not None:
+                make_executable(places.home / start)
+            layer.create(
+                places.layer,
+                places.environment,
+                seen_layer=places.seen(places.layer),
+                seen_environment=places.seen(places.environment),
+            )
+
+        try:
+            await blocking(prepare)
+        except (OSError, layer.NoEnvironment) as error:
+            raise SpawnException(
+                f"The session's files could not be prepared: {error}", reason="files"
+            ) from error
+
+    def _launch(self, places: Places, start: str | None) -> subprocess.Popen[bytes]:
+        """From the hub's main thread: the sandbox dies with the thread that started it."""
+        base_url = self.server.base_url
+        jupyter = command(
+            places, start=start, port=self.port, base_url=base_url, allow_origin=self.allow_origin
+        )
+        argv = wrap(
+            places.isolation,
+            jupyter,
+            mounts=places.mounts,
+            workdir=places.seen(places.home),
+            limits=Limits(memory=self.memory),
+        )
+        variables = environment(
+            places, self.user_options, user=self.user.name, base_url=base_url, inherited=inherited()
+        )
+        with places.log.open("wb") as log:
+            return subprocess.Popen(
+                argv,
+                env=variables,
+                cwd=places.home,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    async def _until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
+        """Returns at the server's first answer; raises SpawnException when its process has ended instead."""
+        url = f"http://127.0.0.1:{self.port}{self.server.base_url}api"
+        timeout = aiohttp.ClientTimeout(total=_ANSWER_LIMIT)
+        async with aiohttp.ClientSession(timeout=timeout) as http:
+            while True:
+                if process.poll() is not None:
+                    raise SpawnException(self._obituary(process.returncode), reason="exited")
+                try:
+                    async with http.get(url, allow_redirects=False) as response:
+                        if response.status < 500:
+                            return
+                except (aiohttp.ClientError, TimeoutError):
+                    pass
+                await asyncio.sleep(_LOOK_EVERY)
+
+    def _obituary(self, status: int) -> str:
+        assert self.places is not None
+        with self.places.log.open("rb") as log:
+            log.seek(max(0, os.fstat(log.fileno()).st_size - 4096))
+            lines = log.read().decode(errors="replace").strip().splitlines()[-_SHOWN_LINES:]
+        return f"The session's server ended while starting (status {status}). " + "\n".join(lines)
+
+
+async def _ended(process: subprocess.Popen[bytes], *, within: float) -> bool:
+    deadline = asyncio.get_running_loop().time() + within
+    while process.poll() is None:
+        if asyncio.get_running_loop().time() > deadline:
+            return False
+        await asyncio.sleep(_LOOK_EVERY)
+    return True
