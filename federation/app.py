@@ -29,7 +29,7 @@ from federation.service.monitor import Monitor
 from federation.service.pool import Pool
 from federation.service.ports import Clock
 from federation.settings import SettingsError, load
-from federation.web import api, launch, middleware
+from federation.web import api, badges, launch, middleware, pages, status
 from federation.web.keys import POOL, RUNNING, Running
 
 SHUTDOWN = 5.0  # seconds for requests that are not streams
@@ -109,7 +109,9 @@ def make_app(
     app.on_response_prepare.append(middleware.add_safe_headers)
     app.on_shutdown.append(_end_streams)
     app.add_routes([*launch.routes(), *api.routes()])
+    app.add_routes([*badges.routes(), *status.routes()])
     app.router.add_get("/metrics", make_aiohttp_handler(make_registry(door.metrics)))
+    app.add_routes(pages.routes())  # last: they take every address that nobody else has
     return app
 
 

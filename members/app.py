@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
+import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -13,10 +15,17 @@ import aiohttp
 from aiohttp import web
 
 from members.adapters import log
+from members.adapters.hub_client import HubClient
+from members.adapters.hub_process import HubFailed, HubProcess
 from members.adapters.metrics import Metrics
+from members.adapters.oci_layout import OciLayoutStore
+from members.adapters.process_build import ProcessBuilder
+from members.adapters.proxy_install import ProxyMissing, ensure_proxy
+from members.adapters.sandbox import SandboxMissing, detect
 from members.core.facts import Fact, Tell
-from members.core.model import Isolation
+from members.core.model import BuildBroken, Isolation
 from members.core.quota import Quota
+from members.core.username import SUFFIX_ALPHABET, SUFFIX_LENGTH, user_name
 from members.providers.base import Tools
 from members.service.builds import Builds
 from members.service.health import Health, checks
@@ -39,6 +48,9 @@ _START_PAUSE = 0.2  # seconds between two looks at them
 
 class StartFailed(Exception):
     """The member cannot do its work; the message says which part does not answer."""
+
+
+START_FAULTS = (StartFailed, HubFailed, ProxyMissing, SandboxMissing, BuildBroken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +87,70 @@ async def serve(
         if await _healthy(app[HEALTH], stop):
             announce(settings.url)
             await stop.wait()
+
+
+async def process_world(settings: Settings, tell: Tell) -> AsyncIterator[World]:
+    """The process runtime: environments made with uv, sessions under a hub of this member's own."""
+    isolation = await asyncio.to_thread(detect, settings.isolation)
+    store = OciLayoutStore(folder=settings.images.store, state_dir=settings.state_dir)
+    await asyncio.to_thread(store.prepare)
+    git = getattr(settings.providers, "git", None)
+    builder = ProcessBuilder(
+        state_dir=settings.state_dir,
+        cache_dir=settings.images.store.parent / "cache",
+        store=store,
+        isolation=isolation,
+        timeout=settings.build.timeout,
+        memory=settings.build.memory,
+        output=settings.build.output,
+        disk=settings.build.disk,
+        git_protocols=git.protocols if git else (),
+        file_roots=git.file_roots if git else (),
+    )
+    await asyncio.to_thread(builder.prepare)
+    hub = HubProcess(
+        state_dir=settings.state_dir,
+        host=settings.host,
+        port=settings.hub.port,
+        proxy_command=await ensure_proxy(lambda line: None),
+        isolation=isolation,
+        public_url=settings.hub_url,
+        memory=settings.sessions.memory,
+        max_sessions=settings.sessions.max,
+        idle_timeout=settings.sessions.idle_timeout,
+        max_age=settings.sessions.max_age,
+        launch_timeout=settings.sessions.launch_timeout,
+        allow_origin=settings.cors_allow_origin,
+        front_door=settings.launch_host,
+        log_level=settings.log.level,
+    )
+    await hub.start()
+    end_with_hub = asyncio.create_task(_end_with(hub), name="end with the hub")
+    try:
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
+            client = HubClient(
+                http=http,
+                api_url=hub.api_url,
+                api_token=hub.api_token,
+                public_url=settings.hub_url,
+                user_name=lambda repo_url: user_name(repo_url, _suffix()),
+                launch_timeout=settings.sessions.launch_timeout,
+            )
+            yield World(store, builder, client, isolation)
+    finally:
+        end_with_hub.cancel()
+        await asyncio.gather(end_with_hub, return_exceptions=True)
+        await hub.stop()
+
+
+def _suffix() -> str:
+    return "".join(secrets.choice(SUFFIX_ALPHABET) for _ in range(SUFFIX_LENGTH))
+
+
+async def _end_with(hub: HubProcess) -> None:
+    """Sessions died with their hub: so does the member, and whoever supervises it starts both again."""
+    await hub.wait()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @asynccontextmanager
