@@ -1,0 +1,203 @@
+"""The operators' and users' commands. Words in, words and exit codes out: everything else is below.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 the front door cannot be reached, 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import json
+import webbrowser
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+import uvloop
+from rich.console import Console
+
+from federation import settings as front_door_settings
+from federation.follow.display import Display
+from federation.follow.launch import LaunchFailed, follow
+from federation.follow.stream import Unreachable
+from federation.follow.wanted import Unclear, front_door_url, read
+from federation.local.layout import Layout
+from federation.local.lock import Locked
+from federation.local.parent import WrongParent, follow_parent
+from federation.local.ports import NoFreePort
+from federation.local.prepare import Wish
+from federation.local.readiness import NotReady
+from federation.local.ready_file import running_front_door
+from federation.local.report import Report
+from federation.local.repositories import RepositoryError
+from federation.local.up import up as run_up
+from federation.settings import SettingsError
+from federation.settings.local import LocalFile, Runtime, is_local, load_local, local_schema
+
+FAILED, USAGE, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
+STATE_DIR = Path(".binder-federation")
+DEFAULT_FRONT_DOOR = "http://127.0.0.1:8080"
+
+app = typer.Typer(
+    name="binder-federation",
+    help="One public domain in front of many BinderHubs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+words = Console(stderr=True, highlight=False)
+
+
+class RuntimeName(StrEnum):
+    AUTO = "auto"
+    PROCESS = "process"
+    DOCKER = "docker"
+
+
+class SchemaName(StrEnum):
+    FRONT_DOOR = "front-door"
+    LOCAL = "local"
+
+
+def refuse(message: object, code: int) -> NoReturn:
+    words.print(f"Error: {message}", style="red", soft_wrap=True, markup=False)
+    raise typer.Exit(code)
+
+
+@app.command()
+def up(
+    members: Annotated[int | None, typer.Option(min=1, max=26, help="How many members.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Wanted port of the front door.")] = None,
+    runtime: Annotated[RuntimeName | None, typer.Option(help="What builds and sessions run in.")] = None,
+    config: Annotated[Path | None, typer.Option(help="As config/local.yaml.")] = None,
+    state_dir: Annotated[Path, typer.Option(help="Where everything is kept.")] = STATE_DIR,
+    ready_file: Annotated[Path | None, typer.Option(help="Written when a launch would work.")] = None,
+) -> None:
+    """Start a whole federation on this machine: a front door, members with their hubs, examples."""
+    try:
+        chosen = load_local(config).model_dump() | {
+            name: value
+            for name, value in {
+                "members": members,
+                "port": port,
+                "runtime": runtime and runtime.value,
+            }.items()
+            if value is not None
+        }
+        local = LocalFile(**chosen)
+        _check_runtime(local.runtime)
+        run_up(Wish(local, state_dir, ready_file), Report(Console(highlight=False)))
+    except SettingsError as problem:
+        refuse(problem, USAGE)
+    except (Locked, NoFreePort, RepositoryError, NotReady, OSError) as problem:
+        refuse(problem, FAILED)
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+
+
+@app.command()
+def serve(
+    config: Annotated[Path, typer.Option(help="As config/federation.yaml, or upstream's JSON.")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")] = 8080,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that share the port.")] = 1,
+) -> None:
+    """Run the front door."""
+    if workers != 1:
+        refuse(f"--workers {workers}: this version serves with one process, expected 1", USAGE)
+    try:
+        follow_parent()
+        front_door_settings.load(config)
+        uvloop.run(_serve(config, host, port))
+    except (SettingsError, WrongParent) as problem:
+        refuse(problem, USAGE)
+    except OSError as problem:
+        refuse(f"cannot listen on {host}:{port}: {problem}", FAILED)
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+
+
+@app.command()
+def launch(
+    spec: Annotated[str, typer.Argument(metavar="PROVIDER/SPEC", help="Or a launch link.")],
+    front_door: Annotated[
+        str | None, typer.Option(envvar="BINDER_FEDERATION_URL", help="Base URL of the front door.")
+    ] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Open the notebook in a browser.")] = False,
+) -> None:
+    """Launch a repository, follow it here, and print the address of the running notebook."""
+    display = Display(words)
+    try:
+        wanted = read(spec)
+        door = front_door_url(front_door or wanted.front_door or _front_door_nearby())
+        with display.live():
+            url = uvloop.run(follow(wanted, door, display.tell))
+    except Unclear as problem:
+        refuse(problem, USAGE)
+    except LaunchFailed as problem:
+        refuse(problem, FAILED)
+    except Unreachable as problem:
+        refuse(problem, UNREACHABLE)
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    typer.echo(url)
+    if open_ and not webbrowser.open(url):
+        words.print("No browser could be opened; the address above works in any.", soft_wrap=True)
+
+
+@app.command("check-config")
+def check_config(
+    file: Annotated[Path, typer.Argument(help="A front door's YAML or JSON, or config/local.yaml.")],
+) -> None:
+    """Check a configuration file without starting anything."""
+    try:
+        kind = _check(file)
+    except SettingsError as problem:
+        refuse(problem, USAGE)
+    typer.echo(f"{file}: a good {kind}")
+
+
+@app.command("print-schema")
+def print_schema(
+    which: Annotated[SchemaName, typer.Argument(help="Of which file.")] = SchemaName.FRONT_DOOR,
+) -> None:
+    """Print a configuration file's JSON schema, for editors."""
+    schema = front_door_settings.schema() if which is SchemaName.FRONT_DOOR else local_schema()
+    typer.echo(json.dumps(schema, indent=2))
+
+
+def _check_runtime(runtime: Runtime) -> None:
+    if runtime == "docker":
+        refuse("runtime docker: not in this version; use auto or process", USAGE)
+
+
+async def _serve(config: Path, host: str, port: int) -> None:
+    # Imported here: the other commands start faster without the server.
+    from federation.app import serve as run_front_door
+
+    await run_front_door(
+        config, host=host, port=port, on_ready=lambda url: typer.echo(f"Front door ready: {url}")
+    )
+
+
+def _front_door_nearby() -> str:
+    """The federation that `up` runs from this folder, or where one stands by default."""
+    return running_front_door(Layout(STATE_DIR)) or DEFAULT_FRONT_DOOR
+
+
+def _check(file: Path) -> str:
+    """Checks the file as what it is and says so in words."""
+    if is_local(file):
+        load_local(file)
+        return "configuration of a local federation"
+    front_door_settings.load(file)
+    return "configuration of a front door"
+
+
+def main() -> None:
+    """The entry point of the console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""One launch's event stream, read from a front door. Knows no terminal and does not judge the launch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+_CONNECT = 10.0  # seconds until the front door accepts
+_SILENCE = 90.0  # seconds without a byte; a living stream sends a comment every 25
+_LONGEST_LINE = 1 << 20  # bytes
+_ACCEPT = {"Accept": "text/event-stream"}
+
+
+class Unreachable(Exception):
+    """There is no answer, or none that is a launch's event stream; the message is for the user."""
+
+
+class BrokenOff(Unreachable):
+    """The stream ended before the launch did."""
+
+
+async def events(url: str) -> AsyncGenerator[dict[str, Any], None]:
+    """The events of the launch at this URL, until the server ends the stream.
+
+    Raises Unreachable, BrokenOff when at least the stream itself had begun.
+    """
+    timeout = aiohttp.ClientTimeout(total=None, connect=_CONNECT, sock_read=_SILENCE)
+    begun = False
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.get(URL(url, encoded=True), headers=_ACCEPT) as response,
+        ):
+            _check(response)
+            begun = True
+            async for line in _lines(response.content):
+                if (event := _event(line)) is not None:
+                    yield event
+    except TimeoutError as problem:
+        if begun:
+            raise BrokenOff(f"{url}: nothing was heard for {_SILENCE:.0f} s") from problem
+        raise Unreachable(f"{url}: no answer in time") from problem
+    except (aiohttp.ClientError, OSError) as problem:
+        if begun:
+            raise BrokenOff(f"{url}: the stream broke off ({problem})") from problem
+        raise Unreachable(f"{url}: {problem}") from problem
+
+
+def _check(response: aiohttp.ClientResponse) -> None:
+    if response.status == 200 and response.content_type == "text/event-stream":
+        return
+    raise Unreachable(
+        f"{response.url}: answered {response.status} {response.reason} with {response.content_type},"
+        " not the event stream of a launch; is this the address of a front door?"
+    )
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    rest = b""
+    async for chunk in content.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield line.removesuffix(b"\r")
+        if len(rest) > _LONGEST_LINE:
+            raise aiohttp.ClientPayloadError(f"a line of more than {_LONGEST_LINE} bytes")
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    """BinderHub sends each event as one `data:` line; comments and anything else carry no event."""
+    if not line.startswith(b"data:"):
+        return None
+    try:
+        event = json.loads(line.removeprefix(b"data:"))
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) else None

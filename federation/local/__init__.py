@@ -1,0 +1,1 @@
+"""A whole federation on one machine: children, files, ports and progress. Knows no routing and no page."""

@@ -1,0 +1,120 @@
+"""What a local federation consists of: names, ports, and the configuration each part is started with.
+
+Pure: knows no file, no process and no free port; those are arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from federation.local.layout import Layout
+from federation.local.ports import HOST
+
+# The same for every member, or an image built by one is not found by the others.
+IMAGE_PREFIX = "local/"
+
+
+@dataclass(frozen=True, slots=True)
+class MemberPlan:
+    """One member and its hub, with the ports they keep for the whole run."""
+
+    name: str
+    port: int
+    hub_port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def hub_url(self) -> str:
+        return f"http://{HOST}:{self.hub_port}/"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One launch on the front page: a git repository on this machine."""
+
+    title: str
+    text: str
+    repo_url: str
+    urlpath: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The whole federation. `extra_front_door` and `extra_member` are the operator's own keys."""
+
+    port: int
+    members: tuple[MemberPlan, ...]
+    offers: tuple[Offer, ...]
+    extra_front_door: Mapping[str, Any]
+    extra_member: Mapping[str, Any]
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+
+def front_door_document(plan: Plan) -> dict[str, Any]:
+    """The content of the front door's configuration file (config/federation.yaml)."""
+    proposed = {
+        "title": "Local Binder Federation",
+        "suggestions": [
+            {
+                "title": offer.title,
+                "text": offer.text,
+                "provider": "git",
+                "repo": offer.repo_url,
+                "ref": "HEAD",
+                "urlpath": offer.urlpath,
+            }
+            for offer in plan.offers
+        ],
+    }
+    settled = {"members": {member.name: {"url": member.url, "weight": 1} for member in plan.members}}
+    return merged(merged(proposed, plan.extra_front_door), settled)
+
+
+def member_document(plan: Plan, member: MemberPlan, layout: Layout) -> dict[str, Any]:
+    """The content of one member's configuration file (config/member.yaml)."""
+    proposed = {"image_prefix": IMAGE_PREFIX, "launch_host": f"{plan.url}/"}
+    settled = {
+        "name": member.name,
+        "host": HOST,
+        "port": member.port,
+        "runtime": "process",
+        "state_dir": str(layout.state(member.name)),
+        "images": {"store": str(layout.images)},
+        "hub": {"port": member.hub_port},
+        "providers": {"git": _git_with_examples(plan.extra_member, layout)},
+    }
+    return merged(merged(proposed, plan.extra_member), settled)
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Both mappings in one; where both have a key, mappings are merged and anything else is `above`'s."""
+    result = dict(below)
+    for key, value in above.items():
+        old = result.get(key)
+        result[key] = merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+def _git_with_examples(member: Mapping[str, Any], layout: Layout) -> dict[str, Any]:
+    """The git provider's keys that let the examples in, next to whatever the operator lets in."""
+    providers = member.get("providers")
+    git = providers.get("git") if isinstance(providers, Mapping) else None
+    protocols = _listed(git, "protocols") or ["http", "https", "git", "ssh"]
+    return {
+        "protocols": [*protocols, *(() if "file" in protocols else ("file",))],
+        "file_roots": [*_listed(git, "file_roots"), str(layout.repositories)],
+    }
+
+
+def _listed(section: object, key: str) -> list[Any]:
+    """The list at this key; anything else is left for the member's own check to complain about."""
+    value = section.get(key) if isinstance(section, Mapping) else None
+    return value if isinstance(value, list) else []

@@ -1,0 +1,133 @@
+"""config/local.yaml, what `binder-federation up` starts on this machine, and the list of examples it offers.
+
+Knows no port that is free, no folder that exists and no process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from federation.settings.fields import Section
+from federation.settings.reading import check, read_document
+
+Runtime = Literal["auto", "process", "docker"]
+
+# Keys that `up` fills in itself, in the front door's and in every member's configuration.
+OWNED_BY_UP_FRONT_DOOR = ("members",)
+OWNED_BY_UP_MEMBER = (
+    "name",
+    "host",
+    "port",
+    "base_url",
+    "state_dir",
+    "runtime",
+    "images.store",
+    "hub.port",
+    "hub.url",
+)
+
+
+def _without(owned: tuple[str, ...], section: Mapping[str, Any]) -> Mapping[str, Any]:
+    for key in owned:
+        part: Any = section
+        for step in key.split("."):
+            part = part.get(step, _ABSENT) if isinstance(part, Mapping) else _ABSENT
+        if part is not _ABSENT:
+            raise ValueError(f"no `{key}` here: `up` chooses it")
+    return section
+
+
+def _front_door(section: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _without(OWNED_BY_UP_FRONT_DOOR, section)
+
+
+def _member(section: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _without(OWNED_BY_UP_MEMBER, section)
+
+
+def _folder_name(text: str) -> str:
+    path = PurePosixPath(text)
+    if len(path.parts) != 1 or path.name in ("", "..") or path.is_absolute():
+        raise ValueError("the name of a folder beside this file")
+    return text
+
+
+_ABSENT = object()
+_OWN_KEYS = {"port", "runtime", "front_door", "member"}
+
+
+def _local_front_door() -> dict[str, Any]:
+    return {
+        "health": {"interval": "2s", "timeout": "2s", "fall": 2, "rise": 1},
+        "launch": {"connect_timeout": "2s", "stuck_after": "60s"},
+        "providers": ["gh", "git"],
+    }
+
+
+def _local_member() -> dict[str, Any]:
+    return {
+        "providers": {"git": {"protocols": ["http", "https", "git", "ssh", "file"]}},
+        "sessions": {"max": 6, "idle_timeout": "30m"},
+    }
+
+
+class LocalFile(Section):
+    """A whole federation on one machine."""
+
+    members: Annotated[int, Field(ge=1, le=26, strict=True)] = 2
+    """How many; each is named member-a, member-b, ..."""
+    port: Annotated[int, Field(ge=1, le=65535, strict=True)] = 8080
+    """Of the front door; the next free one if it is taken."""
+    runtime: Runtime = "auto"
+    """auto or process."""
+    front_door: Annotated[dict[str, Any], AfterValidator(_front_door)] = Field(
+        default_factory=_local_front_door
+    )
+    """Keys of config/federation.yaml, for the local front door."""
+    member: Annotated[dict[str, Any], AfterValidator(_member)] = Field(default_factory=_local_member)
+    """Keys of config/member.yaml, for each member."""
+
+
+class ExampleSection(Section):
+    """One launch that the front page offers."""
+
+    repo: Annotated[str, AfterValidator(_folder_name)]
+    """A folder beside the list."""
+    title: str
+    """Shown as the name of the launch."""
+    text: str = ""
+    """A sentence about it."""
+    urlpath: str = ""
+    """Where the browser goes inside the server."""
+
+
+class _ExamplesFile(Section):
+    examples: list[ExampleSection]
+
+
+def load_local(path: Path | None) -> LocalFile:
+    """The local federation described by this file; None gives the defaults, which are the shipped file's.
+
+    Raises `SettingsError` with every problem of the file.
+    """
+    return LocalFile() if path is None else check(LocalFile, read_document(path))
+
+
+def is_local(path: Path) -> bool:
+    """Whether it is a local federation: a front door names its members, this one counts them."""
+    data = read_document(path).data
+    return isinstance(data.get("members"), int) or bool(_OWN_KEYS & data.keys())
+
+
+def load_examples(path: Path) -> tuple[ExampleSection, ...]:
+    """The examples in the order in which they are offered. Raises `SettingsError`."""
+    return tuple(check(_ExamplesFile, read_document(path)).examples)
+
+
+def local_schema() -> dict[str, Any]:
+    """The JSON schema of config/local.yaml, for editors."""
+    return LocalFile.model_json_schema()

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+from local_federation import Federation
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
+    """One federation for most tests: what they do to it they undo, and `federation` waits for that."""
+    federation = Federation(tmp_path_factory.mktemp("federation"))
+    try:
+        federation.start()
+        yield federation
+    finally:
+        if federation.process is not None and federation.process.poll() is None:
+            federation.end()
+        for process in federation.leftovers():
+            raise AssertionError(f"still running after `up` has ended: {process}")
+
+
+@pytest.fixture
+async def federation(running: Federation) -> AsyncIterator[Federation]:
+    await running.all_active()
+    yield running
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    """A visitor's connections; limited only by the tests themselves."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        yield session
+
+
+@pytest.fixture
+def chromium() -> Path:
+    path = Path("/usr/bin/chromium")
+    assert path.exists(), "the browser tests need Chromium: apt-get install chromium"
+    return path

@@ -1,0 +1,276 @@
+"""`up` as a process of its own, over real child processes that stand in for members and front door."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import psutil
+import pytest
+
+RUN_UP = Path(__file__).with_name("run_up.py")
+PATIENCE = 30.0
+
+
+def until(what: Callable[[], Any], limit: float = PATIENCE) -> Any:
+    end = time.monotonic() + limit
+    while not (found := what()):
+        assert time.monotonic() < end, f"waited {limit:.0f} s for {what}"
+        time.sleep(0.05)
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Run:
+    """One state folder, the `up` in it, and every process that it ever named."""
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def ready_file(self) -> Path:
+        return self.folder / "ready" / "file.json"
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    @property
+    def output(self) -> str:
+        return (self.folder / "output").read_text()
+
+    def start(self, output: int | None = None) -> Run:
+        self.ready_file.parent.mkdir(exist_ok=True)
+        with (self.folder / "output").open("ab") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, str(RUN_UP), str(self.state), str(self.port), str(self.ready_file)],
+                stdout=file if output is None else output,
+                stderr=file,
+            )
+        return self
+
+    def ready(self) -> dict[str, Any]:
+        def look() -> bool:
+            assert self.process is not None and self.process.poll() is None, self.output
+            return self.ready_file.exists()
+
+        until(look)
+        found: dict[str, Any] = json.loads(self.ready_file.read_text())
+        return found
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE)
+
+    def helpers(self) -> list[int]:
+        return [int(file.read_text()) for file in self.state.glob("*.helper")]
+
+    def leftovers(self) -> list[psutil.Process]:
+        """Whatever still runs: everything that names the state folder, and the detached helpers."""
+        found = [process for process in psutil.process_iter() if _names(process, str(self.state))]
+        found += [psutil.Process(pid) for pid in self.helpers() if _is_sleep(pid)]
+        return found
+
+
+def _names(process: psutil.Process, text: str) -> bool:
+    try:
+        return text in " ".join(process.cmdline()) and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urlopen(f"{url}/health") as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+def _is_sleep(pid: int) -> bool:
+    try:
+        process = psutil.Process(pid)
+        return process.name() == "sleep" and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    run = Run(tmp_path)
+    yield run
+    if run.process is not None and run.process.poll() is None:
+        run.process.kill()
+        run.process.wait()
+    for process in run.leftovers():
+        process.kill()
+
+
+def test_ready_file_has_the_agreed_shape_and_names_living_members(run: Run) -> None:
+    found = run.start().ready()
+    assert set(found) == {"front_door", "operator_token", "registry", "members"}
+    assert found["front_door"] == f"http://127.0.0.1:{run.port}"
+    assert len(found["operator_token"]) >= 32
+    assert Path(found["registry"]).is_dir()
+    assert [member["name"] for member in found["members"]] == ["member-a", "member-b"]
+    for member in found["members"]:
+        assert set(member) == {"name", "url", "hub_url", "pid"}
+        assert psutil.pid_exists(member["pid"])
+        with urlopen(f"{member['url']}/health") as response:
+            assert response.status == 200
+    until(lambda: f"Federation ready: {found['front_door']}" in run.output)
+    assert "Isolation: none" in run.output
+    assert str(run.state / "logs") in run.output
+    assert "Ctrl-C" in run.output
+
+
+@pytest.mark.parametrize("name", ["member-a.yaml", "front-door.yaml", "operator-token", "federation.json"])
+def test_files_that_may_hold_secrets_are_the_users_alone(run: Run, name: str) -> None:
+    run.start().ready()
+    assert (run.state / name).stat().st_mode & 0o777 == 0o600
+    assert run.state.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_everything_and_the_exit_code_is_zero(run: Run, number: signal.Signals) -> None:
+    run.start().ready()
+    assert run.end(number) == 0
+    assert run.leftovers() == []
+    assert not run.ready_file.exists()
+    assert list((run.state / "run").iterdir()) == []
+
+
+def test_kill_9_leaves_no_program_running(run: Run) -> None:
+    run.start().ready()
+    assert run.end(signal.SIGKILL) == -9
+    until(lambda: run.leftovers() == [])
+
+
+def test_a_killed_up_can_be_started_again_at_once_on_the_same_ports(run: Run) -> None:
+    first = run.start().ready()
+    run.end(signal.SIGKILL)
+    run.ready_file.unlink()
+    second = run.start().ready()
+    assert second["front_door"] == first["front_door"]
+    assert second["operator_token"] == first["operator_token"]
+    assert {m["pid"] for m in second["members"]}.isdisjoint(m["pid"] for m in first["members"])
+    assert run.end() == 0
+    assert run.leftovers() == []
+
+
+def test_a_killed_member_comes_back_with_its_url_and_a_new_pid_and_its_orphans_are_ended(run: Run) -> None:
+    before = run.start().ready()["members"]
+    orphans = run.helpers()
+    os.killpg(before[0]["pid"], signal.SIGKILL)
+
+    def after() -> Any:
+        member = json.loads(run.ready_file.read_text())["members"][0]
+        return member if member["pid"] not in (None, before[0]["pid"]) else None
+
+    member = until(after)
+    assert member["url"] == before[0]["url"]
+    assert member["hub_url"] == before[0]["hub_url"]
+    until(lambda: sum(_is_sleep(pid) for pid in orphans) == 2)  # the other member's and the front door's
+    until(lambda: "member-a was started again" in run.output)
+    assert "member-a was ended by signal 9" in run.output
+    until(lambda: _answers(member["url"]))
+    assert run.end() == 0
+    assert run.leftovers() == []
+
+
+def test_a_second_up_in_the_same_folder_is_refused_and_the_first_goes_on(run: Run, tmp_path: Path) -> None:
+    found = run.start().ready()
+    assert run.process is not None
+    second = subprocess.run(
+        [sys.executable, str(RUN_UP), str(run.state), "1", str(tmp_path / "other.json")],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert second.returncode == 1
+    assert f"{run.state} is in use by another `up` (pid {run.process.pid})" in second.stderr
+    with urlopen(f"{found['front_door']}/health") as response:
+        assert response.status == 200
+
+
+def test_a_taken_front_door_port_leads_to_the_next_one(run: Run) -> None:
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", run.port))
+        other.listen()
+        found = run.start().ready()
+        assert found["front_door"] != f"http://127.0.0.1:{run.port}"
+        assert f"port {run.port} is taken" in run.output
+
+
+def test_one_member_that_cannot_start_does_not_hold_up_the_other(run: Run) -> None:
+    run.state.mkdir()
+    (run.state / "fault").write_text("member-b: exit")
+    run.start().ready()
+    until(lambda: "Federation ready" in run.output)
+    assert "member-b does not take launches" in run.output
+    assert "a problem of my own" in run.output  # the end of its log
+
+
+def test_no_member_at_all_is_a_failure_that_says_why(run: Run) -> None:
+    run.state.mkdir()
+    (run.state / "fault").write_text("member-a: exit\nmember-b: exit")
+    assert run.start().process is not None
+    assert run.process is not None and run.process.wait(PATIENCE) == 1
+    assert "Error: member-a and member-b ended 3 times" in run.output
+    assert run.leftovers() == []
+
+
+def test_a_port_taken_between_choice_and_start_is_named(run: Run) -> None:
+    run.state.mkdir()
+    (run.state / "fault").write_text("member-a: port")
+    assert run.start().process is not None
+    assert run.process is not None and run.process.wait(PATIENCE) == 1
+    assert "Error: member-a found its port 2" in run.output
+    assert "taken by another program" in run.output
+    assert run.leftovers() == []
+
+
+def test_a_child_that_ignores_the_request_to_end_is_ended_by_a_second_ctrl_c(run: Run) -> None:
+    run.state.mkdir()
+    (run.state / "fault").write_text("member-a: deaf")
+    run.start().ready()
+    assert run.process is not None
+    run.process.send_signal(signal.SIGINT)
+    until(lambda: "Stopping" in run.output)
+    begun = time.monotonic()
+    assert run.end(signal.SIGINT) == 0
+    assert time.monotonic() - begun < 8  # well under the grace that an orderly end has
+    assert run.leftovers() == []
+
+
+@pytest.mark.parametrize("open_pair", [os.pipe, os.openpty], ids=["pipe", "terminal"])
+def test_what_was_started_is_ended_though_nobody_can_be_told(
+    run: Run, open_pair: Callable[[], tuple[int, int]]
+) -> None:
+    reader, writer = open_pair()
+    run.start(writer).ready()
+    os.close(writer)
+    os.close(reader)
+    assert run.end() == 0
+    assert run.leftovers() == []
+    assert not run.ready_file.exists()
