@@ -105,7 +105,7 @@ async def test_versions_that_hang_do_not_make_a_member_ill() -> None:
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
-        result = await look(Member("m", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", 1.0), 0.3)
+        result = await look(Member("m", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", 1.0), 1.5)
     assert result.ok and result.versions is None
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import AsyncExitStack
+import socket
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from aiohttp import web
 from door_stage import (
     FAST,
     READY,
+    SOON,
     SPEC,
     SUCCESS,
     Door,
@@ -25,6 +27,7 @@ from door_stage import (
 )
 
 from federation.core.model import Member, State
+from federation.service.ports import ProbeResult
 
 Pair = tuple[StockMember, StockMember]
 
@@ -134,7 +137,7 @@ async def test_a_fault_of_the_member_moves_the_launch_to_the_next(fault: str, me
 
 
 async def test_a_silent_member_is_given_up_in_time(members: Pair) -> None:
-    rules = replace(FAST, stuck_after=0.3)
+    rules = replace(FAST, stuck_after=1.0)
     for answer in (b"", raw_stream(event(phase="building"))):
         async with (
             raw_member("mute", answer, hold=True) as mute,
@@ -142,7 +145,27 @@ async def test_a_silent_member_is_given_up_in_time(members: Pair) -> None:
         ):
             launched = await door.launch()
             assert launched.takers == ["mute", "alpha"] and launched.last == READY
-            assert "silent for 0.3 s" in json.dumps(launched.events)
+            assert "silent for 1 s" in json.dumps(launched.events)
+
+
+async def test_a_connection_that_is_not_accepted_is_given_up_in_time(members: Pair) -> None:
+    # A listener whose queue is full drops further attempts to connect, as a dead host does.
+    with socket.socket() as deaf, ExitStack() as waiting:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        for _ in range(4):
+            client = waiting.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(deaf.getsockname())
+        far = Member("far", f"http://127.0.0.1:{deaf.getsockname()[1]}", 1e9)
+        rules, looks = replace(FAST, connect_timeout=1.0), replace(SOON, fall=100)
+        async with Door(members[0].configured(1e-9), launch=rules, health=looks) as door:
+            # Found well once, so that the launch goes there.
+            door.reconfigure([far, members[0].configured(1e-9)])
+            door.door.pool.observe(ProbeResult("far", 0.0, True, True))
+            launched = await door.launch()
+        assert launched.takers == ["far", "alpha"] and launched.last == READY
+        assert "did not accept a connection within 1 s" in json.dumps(launched.events)
 
 
 async def test_a_launch_that_talks_for_ever_is_given_up_in_time(members: Pair) -> None:
@@ -152,11 +175,11 @@ async def test_a_launch_that_talks_for_ever_is_given_up_in_time(members: Pair) -
             await asyncio.sleep(0.02)
 
     members[0].play = chatter
-    rules = replace(FAST, timeout=0.4)
+    rules = replace(FAST, timeout=1.5)
     async with Door(members[0].configured(1e9), members[1].configured(1e-9), launch=rules) as door:
         launched = await door.launch()
         assert launched.takers == ["alpha", "beta"] and launched.last == READY
-        assert "took longer than 0.4 s" in json.dumps(launched.events)
+        assert "took longer than 1.5 s" in json.dumps(launched.events)
         await until(lambda: members[0].open == 0)
 
 
