@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
-import signal
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
@@ -22,97 +20,142 @@ from members.adapters.oci_layout import OciLayoutStore
 from members.adapters.process_build import ProcessBuilder
 from members.adapters.proxy_install import ProxyMissing, ensure_proxy
 from members.adapters.sandbox import SandboxMissing, detect
-from members.core.facts import Fact, Tell
+from members.core.facts import Fact, Note, Tell
 from members.core.model import BuildBroken, Isolation
 from members.core.quota import Quota
 from members.core.username import SUFFIX_ALPHABET, SUFFIX_LENGTH, user_name
 from members.providers.base import Tools
+from members.providers.git import GitConfig
 from members.service.builds import Builds
 from members.service.health import Health, checks
 from members.service.launch import Launcher
 from members.service.pipeline import Pipeline, Source
 from members.service.ports import Builder, Hub, ImageStore
 from members.service.sessions import Sessions
+from members.service.warm import warm
 from members.settings import Settings
 from members.web.keys import ABOUT, CLOSING, HEALTH, METRICS, RUN, TELL, About
 from members.web.routes import add_routes
 
 _ISOLATION = {
-    Isolation.BUBBLEWRAP: "bubblewrap: each session has its own view of files and processes, and shares the network",
-    Isolation.NONE: "none: each session is a plain process of this member's user; launch only what you trust",
+    Isolation.BUBBLEWRAP: "bubblewrap: a session sees its own files and processes, and shares the network",
+    Isolation.NONE: "none: a session is a plain process of this member's user; launch only what you trust",
 }
 _GRACE = 5.0  # seconds for requests under way when the member ends
-_START_LIMIT = 120.0  # seconds until all health checks must pass once
+_START_LIMIT = 60.0  # seconds until all health checks must pass once
 _START_PAUSE = 0.2  # seconds between two looks at them
 
 
-class StartFailed(Exception):
-    """The member cannot do its work; the message says which part does not answer."""
+class MemberFailed(Exception):
+    """The member cannot do its work any more; the message says which part of it is to blame."""
 
 
-START_FAULTS = (StartFailed, HubFailed, ProxyMissing, SandboxMissing, BuildBroken)
+FAULTS = (MemberFailed, HubFailed, ProxyMissing, SandboxMissing, BuildBroken)
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The ports of one runtime, open and ready."""
+    """The ports of one runtime, open and ready. `lost` returns, with the reason, when the runtime has ended."""
 
     store: ImageStore
     builder: Builder
     hub: Hub
     isolation: Isolation
+    lost: Callable[[], Awaitable[str]]
+
+
+OpenWorld = Callable[[Settings, Tell], AbstractAsyncContextManager[World]]
 
 
 async def serve(
-    settings: Settings,
-    world: Callable[[Settings, Tell], AsyncIterator[World]],
-    *,
-    announce: Callable[[str], None],
-    stop: asyncio.Event,
+    settings: Settings, world: OpenWorld, *, announce: Callable[[str], None], stop: asyncio.Event
 ) -> None:
     """Runs a member until `stop` is set, and ends everything that it started.
 
-    `announce` gets the member's URL as soon as `/health` answers 200. Raises StartFailed, OSError (port taken) or
-    what the runtime's parts raise at their start.
+    `announce` gets the member's URL as soon as `/health` answers 200. Raises one of FAULTS, or OSError for a
+    port or folder that cannot be used.
     """
+    member = asyncio.create_task(_run(settings, world, announce), name="member")
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        await asyncio.wait({member, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        member.cancel()
+        stopping.cancel()
+        with suppress(asyncio.CancelledError):
+            await member
+
+
+async def _run(settings: Settings, world: OpenWorld, announce: Callable[[str], None]) -> None:
     listeners: list[Tell] = [log.listen]
 
     def tell(fact: Fact) -> None:
         for listen in listeners:
             listen(fact)
 
-    async with AsyncExitStack() as stack:
-        ports = await stack.enter_async_context(asynccontextmanager(world)(settings, tell))
-        app = await stack.enter_async_context(running(settings, ports, listeners, tell))
-        if await _healthy(app[HEALTH], stop):
-            announce(settings.url)
-            await stop.wait()
+    async with world(settings, tell) as ports, running(settings, ports, listeners, tell) as app:
+        await _until_healthy(app[HEALTH])
+        announce(settings.url)
+        raise MemberFailed(await ports.lost())
 
 
+@asynccontextmanager
 async def process_world(settings: Settings, tell: Tell) -> AsyncIterator[World]:
-    """The process runtime: environments made with uv, sessions under a hub of this member's own."""
+    """The runtime without containers: uv environments, an OCI layout folder, a JupyterHub of our own."""
     isolation = await asyncio.to_thread(detect, settings.isolation)
+    tell(Note(f"Isolation of builds and sessions is {_ISOLATION[isolation]}"))
     store = OciLayoutStore(folder=settings.images.store, state_dir=settings.state_dir)
-    await asyncio.to_thread(store.prepare)
-    git = getattr(settings.providers, "git", None)
-    builder = ProcessBuilder(
+    builder = _builder(settings, store, isolation)
+    proxy = await ensure_proxy(lambda message: tell(Note(message)))
+    hub = _hub(settings, isolation, proxy)
+    await hub.start()
+    try:
+        # After the hub's start, which refuses a state_dir that another member uses.
+        await asyncio.to_thread(store.prepare)
+        await asyncio.to_thread(builder.prepare)
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
+            client = HubClient(
+                http=http,
+                api_url=hub.api_url,
+                api_token=hub.api_token,
+                public_url=settings.hub_url,
+                user_name=lambda repo_url: user_name(repo_url, _suffix()),
+                launch_timeout=settings.sessions.launch_timeout,
+            )
+            warming = asyncio.create_task(warm(builder.warm(), tell), name="warm")
+            try:
+                yield World(store, builder, client, isolation, lambda: _lost(hub))
+            finally:
+                warming.cancel()
+                await asyncio.wait({warming})
+    finally:
+        await hub.stop()
+
+
+def _builder(settings: Settings, store: OciLayoutStore, isolation: Isolation) -> ProcessBuilder:
+    configs = {kind.id: config for kind, config in settings.enabled_providers()}
+    git = configs.get("git")
+    protocols, roots = (git.protocols, git.file_roots) if isinstance(git, GitConfig) else ((), ())
+    return ProcessBuilder(
         state_dir=settings.state_dir,
-        cache_dir=settings.images.store.parent / "cache",
+        cache_dir=settings.cache_dir,
         store=store,
         isolation=isolation,
         timeout=settings.build.timeout,
         memory=settings.build.memory,
         output=settings.build.output,
         disk=settings.build.disk,
-        git_protocols=git.protocols if git else (),
-        file_roots=git.file_roots if git else (),
+        git_protocols=sorted({*protocols, "https"}),  # what hosting sites are reached by
+        file_roots=roots,
     )
-    await asyncio.to_thread(builder.prepare)
-    hub = HubProcess(
+
+
+def _hub(settings: Settings, isolation: Isolation, proxy: Sequence[str]) -> HubProcess:
+    return HubProcess(
         state_dir=settings.state_dir,
         host=settings.host,
         port=settings.hub.port,
-        proxy_command=await ensure_proxy(lambda line: None),
+        proxy_command=proxy,
         isolation=isolation,
         public_url=settings.hub_url,
         memory=settings.sessions.memory,
@@ -124,33 +167,14 @@ async def process_world(settings: Settings, tell: Tell) -> AsyncIterator[World]:
         front_door=settings.launch_host,
         log_level=settings.log.level,
     )
-    await hub.start()
-    end_with_hub = asyncio.create_task(_end_with(hub), name="end with the hub")
-    try:
-        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
-            client = HubClient(
-                http=http,
-                api_url=hub.api_url,
-                api_token=hub.api_token,
-                public_url=settings.hub_url,
-                user_name=lambda repo_url: user_name(repo_url, _suffix()),
-                launch_timeout=settings.sessions.launch_timeout,
-            )
-            yield World(store, builder, client, isolation)
-    finally:
-        end_with_hub.cancel()
-        await asyncio.gather(end_with_hub, return_exceptions=True)
-        await hub.stop()
+
+
+async def _lost(hub: HubProcess) -> str:
+    return f"JupyterHub ended by itself with status {await hub.wait()}; see {hub.log_file}"
 
 
 def _suffix() -> str:
     return "".join(secrets.choice(SUFFIX_ALPHABET) for _ in range(SUFFIX_LENGTH))
-
-
-async def _end_with(hub: HubProcess) -> None:
-    """Sessions died with their hub: so does the member, and whoever supervises it starts both again."""
-    await hub.wait()
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @asynccontextmanager
@@ -162,31 +186,23 @@ async def running(
         sources = _sources(settings, Tools(http, tell))
         metrics = Metrics({id: source.provider.name for id, source in sources.items()})
         listeners.append(metrics.listen)
-        sessions = Sessions(
-            world.hub, Quota(settings.sessions.max, settings.sessions.per_repository), tell
-        )
+        quota = Quota(settings.sessions.max, settings.sessions.per_repository)
+        sessions = Sessions(world.hub, quota, tell)
         stack.push_async_callback(sessions.close)
-        builds = Builds(
-            world.builder,
-            world.store,
-            tell,
-            concurrent=settings.build.concurrent,
-            timeout=settings.build.timeout,
-            log_limit=settings.build.output,
-        )
+        builds = _builds(settings, world, tell)
         stack.push_async_callback(builds.close)
-        launcher = Launcher(world.store, world.hub, sessions, tell, attempts=settings.sessions.launch_attempts)
+        attempts = settings.sessions.launch_attempts
         pipeline = Pipeline(
             sources,
             world.store,
             builds,
             sessions,
-            launcher,
+            Launcher(world.store, world.hub, sessions, tell, attempts=attempts),
             tell,
             image_prefix=settings.image_prefix,
             new_token=lambda: secrets.token_urlsafe(16),
         )
-        health = Health(checks(world.store, world.hub, builds, settings.sessions.max), tell)
+        health = Health(checks(world.store, world.hub, builds, quota.total), tell)
         stack.push_async_callback(health.close)
 
         app = web.Application()
@@ -206,6 +222,17 @@ def _sources(settings: Settings, tools: Tools) -> dict[str, Source]:
         kind.id: Source(kind.make(config, tools), config.banned_specs, config.allowed_specs)
         for kind, config in settings.enabled_providers()
     }
+
+
+def _builds(settings: Settings, world: World, tell: Tell) -> Builds:
+    return Builds(
+        world.builder,
+        world.store,
+        tell,
+        concurrent=settings.build.concurrent,
+        timeout=settings.build.timeout,
+        log_limit=settings.build.output,
+    )
 
 
 def _about(settings: Settings, world: World, providers: Sequence[dict[str, object]]) -> About:
@@ -233,15 +260,10 @@ async def _listen(app: web.Application, settings: Settings, stack: AsyncExitStac
     stack.callback(app[CLOSING].set)
 
 
-async def _healthy(health: Health, stop: asyncio.Event) -> bool:
-    """Waits until all checks pass; False when the member is to end before that. Raises StartFailed."""
+async def _until_healthy(health: Health) -> None:
     deadline = asyncio.get_running_loop().time() + _START_LIMIT
-    while not stop.is_set():
-        report = await health.report()
-        if report.ok:
-            return True
+    while not (report := await health.report()).ok:
         if asyncio.get_running_loop().time() > deadline:
             failing = ", ".join(check.service for check in report.checks if not check.ok)
-            raise StartFailed(f"still failing after {_START_LIMIT:.0f} seconds: {failing}")
+            raise MemberFailed(f"still failing after {_START_LIMIT:.0f} seconds: {failing}")
         await asyncio.sleep(_START_PAUSE)
-    return False

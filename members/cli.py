@@ -17,10 +17,14 @@ from members.adapters import log
 from members.adapters.parent import ParentGone, end_with_parent
 from members.settings import Settings, SettingsError, load
 
-main = typer.Typer(help="One member of a Binder federation.", no_args_is_help=True, pretty_exceptions_enable=False)
+main = typer.Typer(
+    help="One member of a Binder federation.", no_args_is_help=True, pretty_exceptions_enable=False
+)
 _PARENT = "BINDER_EXIT_WITH_PARENT"  # pid of the process that this one must not outlive
 
-ConfigOption = Annotated[Path, typer.Option("--config", help="The member's YAML file, as config/member.yaml.")]
+ConfigOption = Annotated[
+    Path, typer.Option("--config", help="The member's YAML file, as config/member.yaml.")
+]
 ConfigArgument = Annotated[Path, typer.Argument(help="The member's YAML file, as config/member.yaml.")]
 
 
@@ -33,7 +37,7 @@ def serve(config: ConfigOption) -> None:
         _follow_parent()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(settings))
-    except (OSError, ParentGone, *member.START_FAULTS) as error:
+    except (OSError, ParentGone, *member.FAULTS) as error:
         raise _stop(f"{settings.name} cannot run: {error}") from error
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 import structlog
 from aiohttp.http_exceptions import HttpProcessingError
 
-from members.core.facts import BuildEnded, Fact, LaunchEnded, LaunchRetried, RateLimit, Trouble
+from members.core.facts import BuildEnded, Fact, LaunchEnded, LaunchRetried, Note, RateLimit, Trouble
 
 
 def configure(
@@ -62,6 +62,8 @@ def listen(fact: Fact) -> None:
     match fact:
         case RateLimit():
             log.debug("GitHub rate limit", remaining=fact.remaining)
+        case Note():
+            log.info(fact.message.rstrip())
         case Trouble():
             log.error("trouble", where=fact.where, exc_info=fact.error)
         case BuildEnded(ours=True) | LaunchEnded(status="failure") | LaunchRetried():

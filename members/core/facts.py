@@ -89,6 +89,13 @@ class RateLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """A plain sentence for who runs this member."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """Something of this member's own went wrong where nobody waits for an answer."""
 
@@ -105,6 +112,7 @@ Fact = (
     | LaunchEnded
     | QuotaHit
     | RateLimit
+    | Note
     | Trouble
 )
 Tell = Callable[[Fact], None]

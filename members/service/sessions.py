@@ -72,9 +72,13 @@ class Sessions:
         self._removals.add(removal)
         removal.add_done_callback(self._removals.discard)
 
-    async def close(self) -> None:
-        """Waits for the removals under way."""
-        await asyncio.gather(*self._removals)
+    async def close(self, limit: float = 5.0) -> None:
+        """Waits `limit` seconds for the removals under way, then ends them: the hub ends with the member."""
+        if self._removals:
+            await asyncio.wait(self._removals, timeout=limit)
+        for removal in self._removals:
+            removal.cancel()
+        await asyncio.gather(*self._removals, return_exceptions=True)
 
     async def _counted(self) -> Counter[str]:
         return Counter(await self._hub.sessions()) + self._promised

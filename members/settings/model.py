@@ -60,6 +60,7 @@ class Images(Section):
 class Build(Section):
     """`build`."""
 
+    cache: Folder | None = None
     concurrent: Count = 2
     timeout: Duration = 20 * 60.0
     memory: Size = 4 * 1024**3
@@ -136,6 +137,11 @@ class Settings(Section):
         """The rows that are switched on, each with its configuration, in the table's order."""
         rows = ((kind, getattr(self.providers, kind.id)) for kind in KINDS)
         return tuple((kind, config) for kind, config in rows if config is not None and config.enabled)
+
+    @property
+    def cache_dir(self) -> Path:
+        """Where builds keep what they have downloaded."""
+        return self.build.cache or self.images.store.parent / "cache"
 
     @property
     def hub_url(self) -> str:

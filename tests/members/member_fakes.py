@@ -48,7 +48,7 @@ class FakeProvider:
 
     def __init__(self, *, id: str = "git", name: str = "Git", head_fallback: bool = False) -> None:
         self.id, self.name, self.head_fallback = id, name, head_fallback
-        self.answers: dict[str, Resolved | None | Exception] = {SPEC: resolved()}
+        self.answers: dict[str, Resolved | Exception | None] = {SPEC: resolved()}
         self.asked: list[str] = []
 
     async def resolve(self, spec: str) -> Resolved | None:

@@ -42,9 +42,7 @@ def test_names_are_upstreams(build_slug: str, ref: str, image: str, build: str |
 
 def test_the_image_of_a_recorded_launch() -> None:
     name = image_name("127.0.0.1:5000/m8200/", "git://127.0.0.1:9418/req.git", "667bf925d2cf")
-    assert name == (
-        "127.0.0.1:5000/m8200/git-3a-2f-2f127-2e0-2e0-2e1-3a9418-2freq-2egit-fd8f6b:667bf925d2cf"
-    )
+    assert name == ("127.0.0.1:5000/m8200/git-3a-2f-2f127-2e0-2e0-2e1-3a9418-2freq-2egit-fd8f6b:667bf925d2cf")
 
 
 def test_underscores_become_dashes_in_prefix_and_ref_too() -> None:
@@ -56,7 +54,9 @@ def test_spellings_that_differ_in_case_have_different_images() -> None:
     assert image_name("", "User-Repo", "r") != image_name("", "user-repo", "r")
 
 
-@mark.parametrize(("char", "escaped"), [("-", "-2D"), ("é", "-C3-A9"), ("\n", "-A"), ("/", "-2F"), ("_", "-5F")])
+@mark.parametrize(
+    ("char", "escaped"), [("-", "-2D"), ("é", "-C3-A9"), ("\n", "-A"), ("/", "-2F"), ("_", "-5F")]
+)
 def test_escape_is_hex_per_byte_without_padding(char: str, escaped: str) -> None:
     assert escape(char) == escaped
 

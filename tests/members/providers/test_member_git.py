@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 import aiohttp
 from aiohttp import web
+from member_fakes import Listener
 from pytest import fixture, mark, raises
 
-from member_fakes import Listener
 from members.core.model import ResolveError, SpecError
 from members.providers.base import Tools
 from members.providers.git import Git, GitConfig
@@ -77,7 +77,9 @@ async def test_a_folder_that_is_no_repository_is_an_error_in_gits_words(repo: Pa
         await resolve(local(repo), f"file://{repo.parent}/empty", "HEAD")
 
 
-@mark.parametrize("spec", ["noslash", "https%3A%2F%2Fhost%2Frepo/", "https://host/repo/main", "/HEAD", "%00/HEAD"])
+@mark.parametrize(
+    "spec", ["noslash", "https%3A%2F%2Fhost%2Frepo/", "https://host/repo/main", "/HEAD", "%00/HEAD"]
+)
 async def test_malformed_specs(repo: Path, spec: str) -> None:
     async with aiohttp.ClientSession() as http:
         with raises(SpecError):
@@ -98,7 +100,9 @@ def daemon(repo: Path) -> Iterator[int]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     argv = ["git", "daemon", "--listen=127.0.0.1", f"--port={port}", "--export-all", "--reuseaddr"]
-    process = subprocess.Popen([*argv, f"--base-path={repo.parent}", str(repo.parent)], start_new_session=True)
+    process = subprocess.Popen(
+        [*argv, f"--base-path={repo.parent}", str(repo.parent)], start_new_session=True
+    )
     try:
         for _ in range(200):
             with socket.socket() as client:

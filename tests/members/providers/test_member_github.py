@@ -1,16 +1,19 @@
+import json
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from member_fakes import SHA, Listener
 from pydantic import SecretStr
 from pytest import fixture, mark, raises
 
-from member_fakes import SHA, Listener
 from members.core.facts import RateLimit
 from members.core.model import ResolveError, SpecError
+from members.providers import KINDS
 from members.providers.base import Tools
 from members.providers.github import GitHub, GitHubConfig
 
@@ -165,3 +168,13 @@ async def test_malformed_specs_reach_nobody(github: GitHub, api: Api, spec: str)
     with raises(SpecError):
         await github.resolve(spec)
     assert api.requests == []
+
+
+async def test_the_display_entries_are_the_recorded_ones() -> None:
+    recorded = Path(__file__).parents[1] / "recorded" / "api_repoproviders.txt"
+    known = {entry["id"]: entry for entry in json.loads(recorded.read_text().split("\n\n", 1)[1])}
+    async with aiohttp.ClientSession() as http:
+        for kind in KINDS:
+            provider = kind.make(kind.config(), Tools(http, Listener()))
+            assert json.dumps(provider.display()) == json.dumps(known[kind.id])
+            assert provider.id == kind.id

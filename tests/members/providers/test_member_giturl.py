@@ -109,7 +109,9 @@ def test_refs(ref: str) -> None:
     assert checked_ref(ref) == ref
 
 
-@mark.parametrize("ref", ["", "-x", "--upload-pack=x", "a..b", "a b", "a\0b", "a\nb", "a*", "a?", "a~1", "/a", "a:b"])
+@mark.parametrize(
+    "ref", ["", "-x", "--upload-pack=x", "a..b", "a b", "a\0b", "a\nb", "a*", "a?", "a~1", "/a", "a:b"]
+)
 def test_refs_that_are_none(ref: str) -> None:
     with raises(SpecError, match="such as HEAD"):
         checked_ref(ref)

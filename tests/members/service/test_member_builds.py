@@ -1,9 +1,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+from member_fakes import IMAGE, FakeBuilder, FakeStore, Listener, resolved, until
 from pytest import fixture, raises
 
-from member_fakes import IMAGE, FakeBuilder, FakeStore, Listener, resolved, until
 from members.core.facts import BuildEnded, BuildStarted, Trouble
 from members.core.model import BuildBroken, BuildFailed
 from members.service.builds import Builds
@@ -35,7 +35,9 @@ async def watch(builds: Builds, image: str = IMAGE) -> list[str]:
     return [line.message async for line in builds.watch(resolved(), image)]
 
 
-async def test_twenty_watchers_share_one_build_and_its_whole_log(builds: Builds, builder: FakeBuilder) -> None:
+async def test_twenty_watchers_share_one_build_and_its_whole_log(
+    builds: Builds, builder: FakeBuilder
+) -> None:
     builder.gate.clear()
     early = [asyncio.create_task(watch(builds)) for _ in range(10)]
     await until(lambda: builder.begun)
@@ -84,7 +86,9 @@ async def test_no_more_builds_at_once_than_places(builds: Builds, builder: FakeB
     assert len(builder.begun) == 7
 
 
-async def test_every_watcher_learns_of_a_failure(builds: Builds, builder: FakeBuilder, told: Listener) -> None:
+async def test_every_watcher_learns_of_a_failure(
+    builds: Builds, builder: FakeBuilder, told: Listener
+) -> None:
     builder.error = BuildFailed("requirements.txt: no such package")
     results = await asyncio.gather(*(watch(builds) for _ in range(3)), return_exceptions=True)
     assert [str(result) for result in results] == ["requirements.txt: no such package"] * 3

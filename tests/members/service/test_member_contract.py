@@ -4,9 +4,9 @@ import json
 import re
 from pathlib import Path
 
+from member_fakes import SPEC, FakeBuilder, FakeHub, FakeProvider, FakeStore, Listener
 from pytest import mark
 
-from member_fakes import SPEC, FakeBuilder, FakeHub, FakeProvider, FakeStore, Listener
 from members.core.model import BuildFailed, BuildLine, LaunchRequest, ResolveError
 from members.core.phases import Event
 from members.core.quota import Quota

@@ -1,8 +1,8 @@
 import asyncio
 
+from member_fakes import IMAGE, FakeBuilder, FakeHub, FakeStore, Listener, resolved, until
 from pytest import fixture
 
-from member_fakes import IMAGE, FakeBuilder, FakeHub, FakeStore, Listener, resolved, until
 from members.core.facts import Trouble
 from members.core.model import HealthCheck, LaunchFailed
 from members.service.builds import Builds

@@ -2,8 +2,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
-from pytest import fixture, mark
-
 from member_fakes import (
     IMAGE,
     REPO,
@@ -17,6 +15,8 @@ from member_fakes import (
     resolved,
     until,
 )
+from pytest import fixture, mark
+
 from members.core.facts import ImageFetched, LaunchEnded, LaunchRetried, QuotaHit
 from members.core.model import (
     BuildBroken,

@@ -36,7 +36,9 @@ def test_the_example_shows_every_key() -> None:
 
 
 def test_relative_paths_start_at_the_files_folder() -> None:
-    settings = parse("state_dir: here\nimages: {store: /abs}\nproviders: {git: {file_roots: [../r]}}", FILE, {})
+    settings = parse(
+        "state_dir: here\nimages: {store: /abs}\nproviders: {git: {file_roots: [../r]}}", FILE, {}
+    )
     assert settings.state_dir == Path("/etc/binder/here")
     assert settings.images.store == Path("/abs")
     (_, git) = settings.enabled_providers()[1]

@@ -9,9 +9,9 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from member_fakes import FakeBuilder, FakeHub, FakeStore, Listener, until
 from pytest import MonkeyPatch, fixture, mark
 
-from member_fakes import FakeBuilder, FakeHub, FakeStore, Listener, until
 from members.core.facts import Trouble
 from members.core.model import LaunchRequest
 from members.core.phases import Event
@@ -105,7 +105,9 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
-async def test_a_stream_has_binderhubs_shape(serve: Serve, launches: Launches, http: aiohttp.ClientSession) -> None:
+async def test_a_stream_has_binderhubs_shape(
+    serve: Serve, launches: Launches, http: aiohttp.ClientSession
+) -> None:
     launches.gate.set()
     server = await serve()
     async with http.get(server.make_url("/build/git/x/y"), headers=EVENTS) as answer:
@@ -145,11 +147,17 @@ async def test_the_spec_is_taken_as_it_came(
     writer.close()
 
 
-async def test_who_asks_and_how_we_are_known(serve: Serve, launches: Launches, http: aiohttp.ClientSession) -> None:
+async def test_who_asks_and_how_we_are_known(
+    serve: Serve, launches: Launches, http: aiohttp.ClientSession
+) -> None:
     launches.gate.set()
     server = await serve(base_url="/b/")
     url = f"http://{server.host}:{server.port}/b/build/gh/u/r/HEAD?build_only=True"
-    forwarded = {"X-Forwarded-For": "10.0.0.1, 203.0.113.9", "X-Forwarded-Proto": "https", "Host": "bind.example"}
+    forwarded = {
+        "X-Forwarded-For": "10.0.0.1, 203.0.113.9",
+        "X-Forwarded-Proto": "https",
+        "Host": "bind.example",
+    }
     await (await http.get(url, headers=EVENTS | forwarded)).read()
     assert launches.requests[0] == LaunchRequest(
         "gh", "u/r/HEAD", "203.0.113.9", "https://bind.example/b/", build_only=True
@@ -159,7 +167,9 @@ async def test_who_asks_and_how_we_are_known(serve: Serve, launches: Launches, h
     assert launches.requests[1].launch_host == "http://localhost/b/"
 
 
-async def test_a_configured_launch_host_wins(serve: Serve, launches: Launches, http: aiohttp.ClientSession) -> None:
+async def test_a_configured_launch_host_wins(
+    serve: Serve, launches: Launches, http: aiohttp.ClientSession
+) -> None:
     launches.gate.set()
     server = await serve(launch_host="https://front.example/")
     await (await http.get(server.make_url("/build/gh/u/r/HEAD"), headers=EVENTS)).read()
@@ -200,7 +210,9 @@ async def test_a_wrong_accept_header_is_told_as_an_event(
     assert launches.requests == []
 
 
-async def test_head_and_options_start_nothing(serve: Serve, launches: Launches, http: aiohttp.ClientSession) -> None:
+async def test_head_and_options_start_nothing(
+    serve: Serve, launches: Launches, http: aiohttp.ClientSession
+) -> None:
     server = await serve()
     url = server.make_url("/build/gh/u/r/HEAD")
     async with http.head(url, headers=EVENTS) as answer:
@@ -247,7 +259,9 @@ async def test_a_visitor_who_leaves_ends_the_launch_at_once(serve: Serve, launch
     await until(lambda: launches.left == 1, limit=2)
 
 
-async def test_streams_end_with_the_member(serve: Serve, launches: Launches, http: aiohttp.ClientSession) -> None:
+async def test_streams_end_with_the_member(
+    serve: Serve, launches: Launches, http: aiohttp.ClientSession
+) -> None:
     server = await serve()
     async with http.get(server.make_url("/build/gh/u/r/HEAD"), headers=EVENTS) as answer:
         await answer.content.readline()

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import aiohttp
 from aiohttp.test_utils import TestServer
-from pytest import LogCaptureFixture, fixture, mark
-
 from member_fakes import Listener
+from pytest import LogCaptureFixture, fixture, mark
+from test_member_build import Launches, make_app
+
 from members.adapters.log import shorten_bad_requests
 from members.core.model import HealthCheck
 from members.service.health import Check, Health
 from members.web.keys import HEALTH
-from test_member_build import Launches, make_app
 
 RECORDED = Path(__file__).parents[1] / "recorded"
 
@@ -60,7 +60,10 @@ async def test_ill_health_is_503_with_the_same_body(http: aiohttp.ClientSession)
     async with TestServer(app) as server:
         async with http.get(server.make_url("/health")) as answer:
             assert answer.status == 503
-            assert await answer.json() == {"ok": False, "checks": [{"service": "JupyterHub API", "ok": False}]}
+            assert await answer.json() == {
+                "ok": False,
+                "checks": [{"service": "JupyterHub API", "ok": False}],
+            }
         async with http.head(server.make_url("/health")) as answer:
             assert (answer.status, await answer.read()) == (503, b"")
 
