@@ -109,9 +109,8 @@ def make_app(
     app.on_response_prepare.append(middleware.add_safe_headers)
     app.on_shutdown.append(_end_streams)
     app.add_routes([*launch.routes(), *api.routes()])
-    app.add_routes([*badges.routes(), *status.routes()])
     app.router.add_get("/metrics", make_aiohttp_handler(make_registry(door.metrics)))
-    app.add_routes(pages.routes())  # last: they take every address that nobody else has
+    app.add_routes([*badges.routes(), *status.routes(), *pages.routes()])  # the last takes what is left
     return app
 
 
@@ -161,9 +160,11 @@ def _url(host: str, runner: web.AppRunner) -> str:
 async def _following(config: Path, door: FrontDoor) -> AsyncIterator[None]:
     """Watches the file's folder: editors and Kubernetes replace files by renaming others over them."""
 
+    folder = config.parent
+
     async def follow() -> None:
         try:
-            async for _ in awatch(config.absolute().parent, recursive=False):
+            async for _ in awatch(folder, recursive=False):
                 door.reload(config)
         except OSError as error:  # a folder that cannot be watched: changes need a restart then
             door.tell(LoopFailed("watch of the configuration", error))

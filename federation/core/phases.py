@@ -84,10 +84,7 @@ def _ready(event: Event) -> Verdict:
 
 
 def _failed(event: Event, *, built: bool) -> Verdict:
-    text = event.get("message")
-    message = (
-        " ".join(text[: 2 * _LONGEST_MESSAGE].split())[:_LONGEST_MESSAGE] if isinstance(text, str) else ""
-    )
+    message = _one_line(event.get("message"))
     for beginning, cause in MEMBERS_OWN:
         if message.startswith(beginning):
             return Verdict(Ending.RETRYABLE, cause, message)
@@ -99,3 +96,11 @@ def _failed(event: Event, *, built: bool) -> Verdict:
     if built:
         return Verdict(Ending.RETRYABLE, "launch", message)
     return Verdict(Ending.FINAL, "repository", message)
+
+
+def _one_line(text: object) -> str:
+    """A member's words, fit to be quoted in a sentence and a log line."""
+    if not isinstance(text, str):
+        return ""
+    words = " ".join(text[: 2 * _LONGEST_MESSAGE].split())
+    return "".join(filter(str.isprintable, words))[:_LONGEST_MESSAGE]

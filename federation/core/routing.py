@@ -12,6 +12,8 @@ from federation.core.model import Candidate, Decision, Exclusion, Launch, Member
 from federation.core.policies import POLICIES, WHY, Dice
 from federation.core.verdict import QUOTA_CHECK
 
+NOBODY = "no member can take a launch"
+
 
 def unfit(view: MemberView, headroom: int) -> str | None:
     """Why this member takes no launch now, or None if it does. Launches under way take seats already."""
@@ -59,7 +61,7 @@ def decide(
         candidates, why = order(launch.repo_key, fit, dice), WHY[policy]
     else:
         candidates = order(launch.repo_key, unknown, dice) + order(launch.repo_key, full, dice)
-        why = "a last resort, as no member is known to be well and have room"
+        why = "a last resort, as no member is known to be well and have room" if candidates else NOBODY
     preferred = [c for c in candidates if c.view.member.name == launch.prefer]
     if preferred:
         candidates, why = _first(preferred[0], candidates), "asked for by ?member="

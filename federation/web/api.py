@@ -6,6 +6,7 @@ Shapes of BinderHub and of mybinder.org's federation-redirect where they have on
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -26,13 +27,9 @@ VERSION = web.AppKey("version", str)
 
 
 def answer(told: Any, *, status: int = 200) -> web.Response:
+    body = orjson.dumps(told, default=_plain)
     headers = {**CORS, "Cache-Control": "no-cache"}
-    return web.Response(
-        body=orjson.dumps(told, default=_plain),
-        status=status,
-        content_type="application/json",
-        headers=headers,
-    )
+    return web.Response(body=body, status=status, content_type="application/json", headers=headers)
 
 
 async def active_hosts(request: web.Request) -> web.Response:
@@ -52,7 +49,7 @@ async def active_hosts(request: web.Request) -> web.Response:
 
 
 async def health(request: web.Request) -> web.Response:
-    """BinderHub's shape: 503 only when no member can take a launch. A single member is told, not judged by."""
+    """BinderHub's shape: 503 only when no member can take a launch; one member alone decides nothing."""
     headroom = request.app[RUNNING].settings.health.headroom
     checks = []
     for view in request.app[POOL].views():
@@ -90,8 +87,7 @@ async def explain(request: web.Request) -> web.Response:
     except LaunchError as error:
         return answer({"status": 400, "message": error.message}, status=400)
     prefer = take_member(query)[1] or request.query.get("member")
-    launch = type(launch)(launch.provider, launch.spec, launch.repo_key, launch.query, prefer)
-    decision = request.app[DISPATCHER].decide(launch)
+    decision = request.app[DISPATCHER].decide(replace(launch, prefer=prefer))
     return answer(_decision(decision, request.app[RUNNING].settings.policy.order))
 
 
@@ -103,7 +99,7 @@ def _member(view: MemberView, headroom: int, now: float) -> dict[str, Any]:
         "url": view.member.url,
         "state": view.state,
         "since": view.since,
-        "reason": reason or "",
+        "reason": view.reason if reason is None or not view.fit else reason,
         "weight": view.member.weight,
         "effective_weight": view.member.weight if reason is None else 0,
         "seats": view.member.seats if seats is None else seats.quota,

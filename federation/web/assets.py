@@ -77,7 +77,7 @@ def send(request: web.Request, asset: Asset, *, caching: str) -> web.Response:
         response.enable_compression()
     response.etag = etag
     response.headers["Cache-Control"] = caching
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Vary"] = "Accept-Encoding"
     return response
 
 

@@ -1,4 +1,4 @@
-"""What all pages share: templates, security headers, the site's own address. Knows no launch and no member's
+"""What all pages share: templates, content policy, the site's own address. Knows no launch and no member's
 state."""
 
 from __future__ import annotations
@@ -55,9 +55,8 @@ def page(
     response.headers["Content-Security-Policy"] = POLICY.format(
         connect=" ".join(["'self'", *connect]), framing="" if framed else "; frame-ancestors 'none'"
     )
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "strict-origin-when-cross-origin"
     response.headers["Cache-Control"] = "no-cache"
+    response.headers["Vary"] = "Accept-Encoding"
     response.enable_compression()
     return response
 

@@ -1,7 +1,7 @@
 """`/build/…`: relays a launch as an event stream, or answers with a 307. Decides nothing about members.
 
-As on a BinderHub, every error of this address is a 200 with a `failed` event, since its clients read events and
-no statuses. Events pass as the bytes that the member sent.
+As on a BinderHub, every error of this address is a 200 with a `failed` event, since its clients read events
+and no statuses. Events pass as the bytes that the member sent.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -25,6 +25,7 @@ from federation.web.keys import RUNNING
 EVENT_STREAM = "text/event-stream"
 KEEPALIVE = b":keepalive\n\n"
 KEEPALIVE_EVERY = 25.0  # seconds of silence, as BinderHub
+STALLED = 60.0  # seconds that a visitor may lag behind the end of a launch
 CORS: Mapping[str, str] = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Headers": "cache-control",
@@ -47,18 +48,15 @@ class OpenStreams:
         self._ending = False
 
     @asynccontextmanager
-    async def scope(self) -> AsyncIterator[None]:
-        """Leaves the block, wherever it waits, when the streams are ended."""
-        try:
-            async with asyncio.timeout(0 if self._ending else None) as scope:
+    async def scope(self, longest: float) -> AsyncIterator[None]:
+        """Leaves the block, wherever it waits, when the streams are ended or after `longest` seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0 if self._ending else longest) as scope:
                 self._scopes.add(scope)
                 try:
                     yield
                 finally:
                     self._scopes.discard(scope)
-        except TimeoutError:
-            if not self._ending:
-                raise
 
     def end(self) -> None:
         self._ending = True
@@ -107,9 +105,11 @@ async def _relay(request: web.Request, launch: Launch) -> web.StreamResponse:
     await response.prepare(request)
     if request.method == "HEAD":
         return response
+    rules = request.app[RUNNING].settings.launch
+    longest = rules.attempts * rules.timeout + STALLED  # even if the visitor reads nothing at all
     frames = request.app[LAUNCHER].relay(launch, visitor(request))
     try:
-        async with request.app[STREAMS].scope(), aclosing(frames), _kept_alive(response) as written:
+        async with request.app[STREAMS].scope(longest), aclosing(frames), _kept_alive(response) as written:
             async for frame in frames:
                 await response.write(_framed(frame.data))
                 written()
@@ -120,7 +120,7 @@ async def _relay(request: web.Request, launch: Launch) -> web.StreamResponse:
 
 
 def visitor(request: web.Request) -> Visitor:
-    """Who asks, as the member is to see it: our public address, not what the Host header claims, if we know."""
+    """Who asks, as the member is to see it: at our public address if we know it, whatever Host claims."""
     public = request.app[RUNNING].settings.public_url
     parts = urlsplit(public) if public else None
     return Visitor(

@@ -18,10 +18,10 @@ from federation.web.keys import RUNNING
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
+SERVER = "binder-federation"  # and not which library in which version
 SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "strict-origin-when-cross-origin",
-    "Server": "binder-federation",
 }
 
 
@@ -55,6 +55,7 @@ async def add_safe_headers(request: web.BaseRequest, response: web.StreamRespons
     """A signal on every prepared response; what a handler has set itself stays."""
     for name, value in SAFE_HEADERS.items():
         response.headers.setdefault(name, value)
+    response.headers["Server"] = SERVER
 
 
 @lru_cache(maxsize=8)

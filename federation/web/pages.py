@@ -12,6 +12,8 @@ from typing import Any, NoReturn
 from aiohttp import web
 from yarl import URL
 
+from federation.core.errors import LaunchError
+from federation.core.launchkey import parse_launch
 from federation.core.links import Link, NotALink, launch_path, read_link, read_spec, web_url
 from federation.core.providers import BY_ID, PROVIDERS
 from federation.core.rules import Mode, Settings
@@ -69,7 +71,17 @@ def asked(form: Mapping[str, str], settings: Settings) -> Link:
     if provider not in settings.providers:
         raise NotALink("Choose one of the providers in the list.")
     link = Link(provider, repo, form["ref"], form["path"], "file" if form["opens"] == "file" else "url")
-    read_spec(provider, launch_path(link).split("/", 3)[3].partition("?")[0])
+    launchable(provider, launch_path(link).split("/", 3)[3].partition("?")[0])
+    return link
+
+
+def launchable(provider: str, spec: str) -> Link:
+    """A raw spec as a person would say it, if `/build/…` would take it. Raises NotALink."""
+    link = read_spec(provider, spec)
+    try:
+        parse_launch(f"/build/{provider}/{spec}")
+    except LaunchError as error:
+        raise NotALink(f"{error.message}.") from error
     return link
 
 
@@ -133,10 +145,10 @@ async def launch(request: web.Request) -> web.Response:
         text = f"“{provider}” is no kind of repository that this site launches. It knows: {offered}."
         return problem(request, 404, "Unknown provider", text)
     try:
-        shown = read_spec(provider, spec)
+        shown = launchable(provider, spec)
     except NotALink as error:
         return problem(
-            request, 400, "This launch link is not complete", str(error), hint=meant(provider, spec)
+            request, 400, "This launch link cannot be used", str(error), hint=meant(provider, spec)
         )
     members = request.app[POOL].views() if settings.launch.mode is Mode.REDIRECT else ()
     preferred = request.query.get("member")
@@ -182,7 +194,7 @@ def meant(provider: str, spec: str) -> str | None:
     for text in (f"/v2/{provider}/{spec}", spec):
         try:
             link = read_link(text, [provider])
-            read_spec(provider, launch_path(link).split("/", 3)[3].partition("?")[0])
+            launchable(provider, launch_path(link).split("/", 3)[3].partition("?")[0])
         except NotALink:
             continue
         return launch_path(link)
@@ -216,6 +228,9 @@ async def robots(request: web.Request) -> web.Response:
 
 
 async def missing(request: web.Request) -> web.Response:
+    """A page for people; programs get the plain error that all of the front door's addresses have."""
+    if "text/html" not in request.headers.get("Accept", ""):
+        raise web.HTTPNotFound
     return problem(
         request, 404, "There is nothing here", "The address may be mistyped, or the page has moved."
     )

@@ -12,8 +12,11 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from federation.core.model import Check, MemberView, State
+from federation.core.routing import unfit
 from federation.web.house import page
-from federation.web.keys import POOL
+from federation.web.keys import POOL, RUNNING
+
+Refusals = list[str | None]
 
 # State: symbol, tone, words. The symbol's shape and the words say the same as the colour.
 WORDS = {
@@ -22,17 +25,20 @@ WORDS = {
     State.EJECTED: ("▲", "bad", "Out of service"),
     State.DRAINED: ("■", "off", "Drained by its operators"),
 }
+FULL = ("◆", "warn", "Full")  # well, but without a free seat
 UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
 async def status(request: web.Request) -> web.Response:
     views = request.app[POOL].views()
+    headroom = request.app[RUNNING].settings.health.headroom
+    refusals = [unfit(view, headroom) for view in views]
     now = time.time()
-    symbol, tone, summary = overall(views)
+    symbol, tone, summary = overall(views, refusals)
     return page(
         request,
         "status.html",
-        rows=[row(view, share, now) for view, share in zip(views, shares(views), strict=True)],
+        rows=[row(*one, now) for one in zip(views, refusals, shares(views, refusals), strict=True)],
         symbol=symbol,
         tone=tone,
         summary=summary,
@@ -41,9 +47,9 @@ async def status(request: web.Request) -> web.Response:
     )
 
 
-def overall(views: Sequence[MemberView]) -> tuple[str, str, str]:
-    """One symbol, tone and sentence for the whole federation."""
-    fit, wanted = sum(view.fit for view in views), sum(view.state is not State.DRAINED for view in views)
+def overall(views: Sequence[MemberView], refusals: Refusals) -> tuple[str, str, str]:
+    """One symbol, tone and sentence for the whole federation; a refusal is why a member takes no launch."""
+    fit, wanted = refusals.count(None), sum(view.state is not State.DRAINED for view in views)
     if not views:
         return "▲", "bad", "No member is configured."
     if not fit and any(view.state is State.UNKNOWN for view in views):
@@ -56,14 +62,17 @@ def overall(views: Sequence[MemberView]) -> tuple[str, str, str]:
     return "●", "good", "The member takes launches." if fit == 1 else f"All {fit} members take launches."
 
 
-def shares(views: Sequence[MemberView]) -> list[int]:
-    """Each member's expected share of launches in percent: its weight among the members that are fit."""
-    total = sum(view.member.weight for view in views if view.fit)
-    return [round(100 * view.member.weight / total) if view.fit and total else 0 for view in views]
+def shares(views: Sequence[MemberView], refusals: Refusals) -> list[int]:
+    """Each member's expected share of launches in percent: its weight among those that take launches."""
+    weights = [view.member.weight if why is None else 0.0 for view, why in zip(views, refusals, strict=True)]
+    total = sum(weights)
+    return [round(100 * weight / total) if total else 0 for weight in weights]
 
 
-def row(view: MemberView, share: int, now: float) -> dict[str, Any]:
-    symbol, tone, words = WORDS[view.state]
+def row(view: MemberView, refusal: str | None, share: int, now: float) -> dict[str, Any]:
+    full = view.fit and refusal is not None
+    symbol, tone, words = FULL if full else WORDS[view.state]
+    reason = refusal or "" if full else view.reason
     return {
         "name": view.member.name,
         "url": view.member.url,
@@ -71,9 +80,9 @@ def row(view: MemberView, share: int, now: float) -> dict[str, Any]:
         "symbol": symbol,
         "tone": tone,
         "state": words,
-        "since": age(now - view.since) if view.since else "",
+        "since": age(now - view.since) if view.since and not full else "",
         "since_iso": iso(view.since),
-        "reason": view.reason[:1].upper() + view.reason[1:],
+        "reason": reason[:1].upper() + reason[1:],
         "share": share,
         "weight": f"{view.member.weight:g}",
         "seats": seats(view),

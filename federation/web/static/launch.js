@@ -61,6 +61,7 @@ function reach(next) {
 function attempt(event) {
   const said = String(event.message ?? "").trim();
   const list = $("attempts");
+  if (event.attempt === 1) list.replaceChildren(); // a new stream tells the whole story again
   const before = list.lastElementChild;
   leave(before);
   const item = document.createElement("li");

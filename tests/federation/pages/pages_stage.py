@@ -15,7 +15,7 @@ from federation.core.model import Check, Member, Seats
 from federation.core.rules import HealthRules, Settings, Suggestion
 from federation.service.pool import Pool
 from federation.service.ports import ProbeResult
-from federation.web import badges, pages, status
+from federation.web import badges, middleware, pages, status
 from federation.web.keys import POOL, RUNNING, Running
 
 MEMBERS = (
@@ -72,7 +72,8 @@ def pool(at: float, members: Sequence[Member] = MEMBERS) -> Pool:
 
 
 def application(settings: Settings, members: Pool) -> web.Application:
-    app = web.Application()
+    app = web.Application(middlewares=[middleware.forwarded, middleware.plain_errors])
+    app.on_response_prepare.append(middleware.add_safe_headers)
     app[RUNNING] = Running(settings)
     app[POOL] = members
     app[VISITS] = Counter()

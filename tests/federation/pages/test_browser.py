@@ -284,6 +284,8 @@ async def test_failover_is_told_in_plain_words(visit: Any) -> None:
 async def test_broken_connection_is_taken_up_again(visit: Any) -> None:
     seen = await visit("/v2/gh/scene/broken/HEAD")
     await expect(seen.page.locator("#now")).to_contain_text("Connecting again in 1 s, attempt 1 of 5.")
+    await expect(seen.page.locator("#now")).to_contain_text("Connecting again in 2 s, attempt 2 of 5.")
+    assert await seen.page.locator("#attempts li").count() == 1
     await seen.page.wait_for_url(NOTEBOOK)
     assert seen.app[stage.VISITS]["broken"] == 3
 
@@ -336,7 +338,7 @@ async def test_redirect_mode_follows_the_member_across_origins(visit: Any) -> No
 
     app = web.Application()
     app.router.add_get("/build/{spec:.*}", member)
-    app.router.add_get("/user/{path:.*}", stage.notebook)
+    app.router.add_get("/{path:.*}", stage.notebook)
     async with TestServer(app) as server:
         there = str(server.make_url("/")).rstrip("/")
         settings = Settings((Member("m", there, 1.0),), launch=LaunchRules(mode=Mode.REDIRECT))
@@ -350,7 +352,7 @@ async def test_status_renews_itself_and_keeps_what_is_open(visit: Any) -> None:
     await page.click("#versions-1 summary")
     pool = seen.app[stage.POOL]
     pool.refused("hetzner-2i2c", "refused the connection")
-    await expect(page.locator("#summary")).to_contain_text("have not answered yet")
+    await expect(page.locator("#summary")).to_contain_text("have not answered yet", timeout=15_000)
     await expect(page.locator("#member-1")).to_contain_text("Refused the connection")
     await expect(page.locator("#versions-1")).to_have_attribute("open", "")
 

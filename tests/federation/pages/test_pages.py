@@ -13,9 +13,13 @@ import pytest
 from aiohttp import ClientResponse
 from yarl import URL
 
-from federation.core.rules import LaunchRules, Mode, Settings
+from federation.core.model import Seats
+from federation.core.rules import HealthRules, LaunchRules, Mode, Settings
+from federation.service.pool import Pool
+from federation.service.ports import ProbeResult
 from federation.web.keys import RUNNING
 
+HTML = {"Accept": "text/html,*/*;q=0.8"}
 PAGES = ["/", "/status", "/about", "/v2/gh/u/r/HEAD", "/nothing/here", "/v2/zenodo/10.5281/zenodo.1/"]
 
 
@@ -23,9 +27,14 @@ async def text(response: ClientResponse) -> str:
     return unescape(await response.text())
 
 
+def words(html: str) -> str:
+    """What a reader sees of a page, on one line."""
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", html)))
+
+
 @pytest.mark.parametrize("path", PAGES)
 async def test_every_page_is_html_under_a_strict_policy(front_door: Any, path: str) -> None:
-    response = await front_door.get(path)
+    response = await front_door.get(path, headers=HTML)
     body = await response.text()
     policy = response.headers["Content-Security-Policy"]
     assert response.content_type == "text/html"
@@ -35,7 +44,7 @@ async def test_every_page_is_html_under_a_strict_policy(front_door: Any, path: s
     assert not re.search(r"<script(?![^>]*(src=|application/json))|style=|<style|\son[a-z]+=", body)
     assert not re.search(r'(src|rel="stylesheet" href)="(https?:)?//', body)
     assert '<div id="root"></div>' in body  # monitors of BinderHub's page look for it
-    assert (await front_door.head(path)).status == response.status
+    assert (await front_door.head(path, headers=HTML)).status == response.status
 
 
 async def test_start_page_offers_suggestions_first_and_all_providers(front_door: Any) -> None:
@@ -75,7 +84,7 @@ async def test_form_leads_to_the_launch(front_door: Any, form: dict[str, str], l
         ({"link": '"><script>alert(1)</script>'}, "neither a repository URL"),
         ({"provider": "nope", "repo": "u/r"}, "Choose one of the providers"),
         ({"provider": "gh", "repo": "only-a-user"}, "GitHub links look like"),
-        ({"provider": "gh", "repo": "u/.."}, "characters that no repository has"),
+        ({"provider": "gh", "repo": "u/.."}, "must not contain . or .."),
     ],
 )
 async def test_form_comes_back_with_what_is_wrong(front_door: Any, form: dict[str, str], said: str) -> None:
@@ -122,10 +131,10 @@ async def test_launch_page_carries_the_raw_spec_to_the_stream(front_door: Any) -
         ("/v2/gh/u/r/", 400, "/v2/gh/user/repo/ref", "/v2/gh/u/r/HEAD"),
         ("/v2/gh/u", 400, "/v2/gh/user/repo/ref", None),
         ("/v2/gh/u//HEAD", 400, "/v2/gh/user/repo/ref", None),
-        ("/v2/gh/u/r/%2e%2e", 400, "characters that no repository has", None),
-        ("/v2/gh/u/r/..%2F..%2Fx", 400, "characters that no repository has", None),
-        ("/v2/gh/u/r/a%00b", 400, "characters that no repository has", None),
-        ("/v2/gh/u/r/" + "a" * 3000, 400, "characters at most", None),
+        ("/v2/gh/u/r/%2e%2e", 400, "must not contain . or ..", None),
+        ("/v2/gh/u/r/..%2F..%2Fx", 400, "must not contain . or ..", None),
+        ("/v2/gh/u/r/a%00b", 400, "backslashes or control characters", None),
+        ("/v2/gh/u/r/" + "a" * 3000, 400, "is too long", None),
         (
             "/v2/git/https://github.com/u/r/tree/dev",
             400,
@@ -140,7 +149,7 @@ async def test_launch_page_carries_the_raw_spec_to_the_stream(front_door: Any) -
 async def test_a_bad_launch_link_is_explained(
     front_door: Any, path: str, status: int, said: str, hint: str | None
 ) -> None:
-    response = await front_door.get(URL(path, encoded=True))
+    response = await front_door.get(URL(path, encoded=True), headers=HTML)
     body = await text(response)
     assert response.status == status
     assert said in body
@@ -209,6 +218,18 @@ async def test_repoproviders_has_binderhubs_shape(front_door: Any) -> None:
     assert (await front_door.options("/api/repoproviders")).status == 200
 
 
+async def test_programs_get_plain_errors(front_door: Any) -> None:
+    response = await front_door.get("/nothing", headers={"Accept": "application/json"})
+    assert (response.status, response.content_type) == (404, "application/json")
+    assert await (await front_door.get("/nothing")).text() == "404: Not Found\n"
+
+
+async def test_routes_added_after_the_pages_are_reached(aiohttp_client: Any) -> None:
+    app = stage.application(Settings(stage.MEMBERS), stage.pool(1e9))
+    app.router.add_get("/metrics", stage.notebook)
+    assert (await (await aiohttp_client(app)).get("/metrics")).status == 200
+
+
 async def test_robots_keep_out_of_launches(front_door: Any) -> None:
     assert "Disallow: /v2/" in await (await front_door.get("/robots.txt")).text()
 
@@ -252,7 +273,7 @@ async def test_nothing_else_is_served_as_static(front_door: Any, name: str) -> N
 
 async def test_status_tells_state_reason_share_and_seats_in_words(front_door: Any) -> None:
     raw = await (await front_door.get("/status")).text()
-    body = re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", raw)))
+    body = words(raw)
     for said in (
         "1 of 3 members takes launches.",
         "Takes launches for 2 hours",
@@ -269,10 +290,16 @@ async def test_status_tells_state_reason_share_and_seats_in_words(front_door: An
     assert "<script>alert" not in raw
 
 
-async def test_pages_work_without_any_member(aiohttp_client: Any) -> None:
-    from federation.core.rules import HealthRules
-    from federation.service.pool import Pool
+async def test_a_full_member_says_so_and_has_no_share(aiohttp_client: Any) -> None:
+    pool = stage.pool(1e9)
+    full = ProbeResult(stage.MEMBERS[0].name, 1e9, True, True, seats=Seats(300, 300))
+    pool.observe(full)
+    visitor = await aiohttp_client(stage.application(Settings(stage.MEMBERS), pool))
+    body = words(await (await visitor.get("/status")).text())
+    assert re.search(r"hetzner-2i2c .*Full \S.* 0 % weight 300", body)
 
+
+async def test_pages_work_without_any_member(aiohttp_client: Any) -> None:
     lonely = await aiohttp_client(stage.application(Settings(()), Pool((), HealthRules(), stage.Watch(1e9))))
     for path in ("/", "/about", "/v2/gh/u/r/HEAD"):
         assert (await lonely.get(path)).status == 200

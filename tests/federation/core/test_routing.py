@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from federation.core.model import Launch, Member, MemberView, Seats, State
+from federation.core.routing import decide, health_label, unfit
+
+LAUNCH = Launch("gh", "a/b/HEAD", "/build/gh/a/b")
+
+
+def view(name: str, state: State = State.HEALTHY, weight: float = 1.0, **more: Any) -> MemberView:
+    return MemberView(Member(name, "http://m", weight), state, reason=more.pop("reason", ""), **more)
+
+
+def order(*views: MemberView, launch: Launch = LAUNCH, headroom: int = 0, tried: tuple[str, ...] = ()) -> Any:
+    decision = decide(launch, views, policy="rendezvous", headroom=headroom, dice=lambda: 0.5, tried=tried)
+    return decision, [candidate.view.member.name for candidate in decision.candidates]
+
+
+def test_every_member_is_a_candidate_or_excluded_with_a_reason() -> None:
+    decision, names = order(
+        view("well"),
+        view("dead", State.EJECTED, reason="refused the connection"),
+        view("new", State.UNKNOWN, reason="not probed yet"),
+        view("off", State.DRAINED, weight=0, reason="weight 0"),
+        view("full", seats=Seats(10, 10)),
+        view("gone"),
+        tried=("gone",),
+    )
+    assert names == ["well"] and not decision.last_resort
+    assert {one.name: one.reason for one in decision.exclusions} == {
+        "dead": "ejected: refused the connection",
+        "new": "not probed yet",
+        "off": "weight 0",
+        "full": "full: 10 of 10 seats, 0 launches under way",
+        "gone": "already tried",
+    }
+
+
+def test_a_free_seat_counts_less_launches_under_way_and_headroom() -> None:
+    roomy = view("m", seats=Seats(7, 10))
+    assert unfit(roomy, 2) is None and unfit(roomy, 3) is not None
+    assert unfit(replace(roomy, leases=2), 0) is None and unfit(replace(roomy, leases=3), 0) is not None
+    assert unfit(view("m", seats=Seats(10**6, None)), 10) is None
+
+
+def test_the_last_resort_is_the_unknown_then_the_full_and_never_the_dead() -> None:
+    decision, names = order(
+        view("full", seats=Seats(1, 1)),
+        view("dead", State.EJECTED),
+        view("off", State.DRAINED, weight=0),
+        view("new", State.UNKNOWN),
+    )
+    assert names == ["new", "full"] and decision.last_resort
+    nobody, names = order(view("dead", State.EJECTED))
+    assert names == [] and not nobody.last_resort and nobody.why == "no member can take a launch"
+
+
+def test_a_preference_is_honoured_only_for_a_member_that_is_fit() -> None:
+    members = [view(name) for name in "abcdef"]
+    _, plain = order(*members)
+    wish = replace(LAUNCH, prefer=plain[3])
+    decision, names = order(*members, launch=wish)
+    assert names == [plain[3], *plain[:3], *plain[4:]] and "?member=" in decision.why
+    ill = [replace(m, state=State.EJECTED) if m.member.name == plain[3] else m for m in members]
+    decision, names = order(*ill, launch=wish)
+    assert names == [name for name in plain if name != plain[3]] and "cannot take it" in decision.why
+    assert order(*members, launch=replace(LAUNCH, prefer="no such"))[1] == plain
+
+
+def test_the_label_for_metrics_holds_no_numbers() -> None:
+    assert health_label(view("m"), 0) == ""
+    assert health_label(view("m", seats=Seats(9, 9)), 0) == "Pod quota"
+    assert (
+        health_label(view("m", State.EJECTED, reason="failing: Docker registry"), 0)
+        == "failing: Docker registry"
+    )

@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from federation.core.hashing import draw, score
+from federation.core.launchkey import parse_launch
+from federation.core.model import Member
+from federation.core.rules import HealthRules, LaunchRules, Mode, Settings
+from federation.settings import SettingsError, load, schema
+
+SHIPPED = Path(__file__).parents[3] / "config" / "federation.yaml"
+
+
+def written(folder: Path, text: str, name: str = "federation.yaml") -> Path:
+    file = folder / name
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def refusal(folder: Path, text: str) -> str:
+    with pytest.raises(SettingsError) as refused:
+        load(written(folder, text))
+    return str(refused.value).replace(f"{folder}/", "")
+
+
+def test_the_shipped_file_shows_the_defaults() -> None:
+    settings = load(SHIPPED)
+    assert settings == Settings(
+        members=(
+            Member("hetzner-2i2c", "https://2i2c.example.org", 300.0, 300),
+            Member("gesis", "https://gesis.example.org", 180.0),
+        )
+    )
+
+
+def test_the_shipped_file_names_every_key() -> None:
+    shipped = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
+    definitions = schema()["$defs"]
+    assert set(shipped) == set(schema()["properties"])
+    for section, model in {
+        "launch": "LaunchSection",
+        "policy": "PolicySection",
+        "health": "HealthSection",
+        "log": "LogSection",
+    }.items():
+        assert set(shipped[section]) == set(definitions[model]["properties"])
+    told = SHIPPED.read_text(encoding="utf-8")
+    assert all(key in told for key in definitions["MemberSection"]["properties"])
+    assert all(key in told for key in definitions["SuggestionSection"]["properties"])
+
+
+def test_every_key_of_the_schema_has_help() -> None:
+    for model in (schema(), *schema()["$defs"].values()):
+        for key, told in model.get("properties", {}).items():
+            assert told.get("description") or "$ref" in told, key
+
+
+def test_values_arrive(tmp_path: Path) -> None:
+    settings = load(
+        written(
+            tmp_path,
+            """
+public_url: https://binder.example.org/
+launch: {mode: redirect, timeout: 1.5h, stuck_after: 2m, connect_timeout: 0.5s, attempts: 2}
+policy: {order: random}
+health: {interval: 1m, fall: 3, headroom: 4}
+trusted_proxies: [10.1.2.3/8, "::1"]
+suggestions: [{title: T, provider: gh, repo: a/b}]
+members: {a: {url: http://a/, weight: 0.5, seats: 7}, b: null}
+log: {level: debug, format: json}
+""",
+        )
+    )
+    assert settings.public_url == "https://binder.example.org"
+    assert settings.launch == LaunchRules(Mode.REDIRECT, 5400.0, 120.0, 0.5, 2)
+    assert settings.health == HealthRules(interval=60.0, fall=3, headroom=4)
+    assert settings.trusted_proxies == ("10.0.0.0/8", "::1/128")
+    assert settings.members == (Member("a", "http://a", 0.5, 7),)
+    assert settings.suggestions[0].ref == "HEAD"
+    assert (settings.policy.order, settings.log.level, settings.log.format) == ("random", "debug", "json")
+
+
+def test_every_problem_is_told_at_once_with_line_key_value_and_expectation(tmp_path: Path) -> None:
+    told = refusal(
+        tmp_path,
+        """
+health: {intervall: 3s, timeout: 0s}
+launch:
+  mode: relais
+  stuck_after: 90
+members:
+  a: {url: "http://u:secret@x", weight: -1}
+  b: {}
+""",
+    ).splitlines()
+    duration = "expected a duration above zero with s, m or h, such as 10s"
+    assert f'federation.yaml:2: health.timeout: got "0s", {duration}' in told
+    assert any(
+        line.startswith("federation.yaml:2: health.intervall:") and "did you mean interval?" in line
+        for line in told
+    )
+    assert "federation.yaml:4: launch.mode: got \"relais\", expected 'relay' or 'redirect'" in told
+    assert any(line.startswith("federation.yaml:5: launch.stuck_after: got 90,") for line in told)
+    assert any(
+        line.startswith("federation.yaml:7: members.a.weight: got -1, expected a value") for line in told
+    )
+    assert "federation.yaml:8: members.b.url: expected this key to be given" in told
+    assert not any("secret" in line for line in told) and len(told) == 7
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "2i2c.example.org", "ftp://x", "javascript:alert(1)", "http://", "http:///x", "http://x:99999", "http://x:0",
+        "http://u@x", "http://x?a=b", "http://x/#f", "http://x y", "http://[::1", "//x", 7, None,
+    ],
+)  # fmt: skip
+def test_a_member_url_that_is_no_plain_http_url_is_refused(url: Any, tmp_path: Path) -> None:
+    assert "members.a.url" in refusal(tmp_path, json.dumps({"members": {"a": {"url": url}}}))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "expected a mapping"),
+        ("- a", "expected a mapping"),
+        ("members: [", "federation.yaml:1: the file: expected valid YAML"),
+        (
+            "members: {}\nmembers: {}",
+            "federation.yaml:2: members: expected each key once (it is also on line 1)",
+        ),
+        ("title: x", "members: expected this key to be given"),
+        ("members: {'a b': {url: http://x}}", "expected a name of letters"),
+        ("members: {}\npolicy: {order: rendezvouz}", "expected one of rendezvous, random"),
+        ("members: {}\nproviders: [gh, hub]", 'providers[1]: got "hub", expected one of gh, gist'),
+        ("members: {}\nmember: {}", "did you mean members?"),
+        ("members: {a: {url: http://x, weight: .inf}}", "members.a.weight"),
+        ("members: {}\ntrusted_proxies: [proxy]", "expected an IP address or network"),
+    ],
+)
+def test_a_bad_file_is_refused_in_words(text: str, words: str, tmp_path: Path) -> None:
+    assert words in refusal(tmp_path, text)
+
+
+def test_a_file_that_cannot_be_read_is_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="No such file"):
+        load(tmp_path / "none.yaml")
+    (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SettingsError, match="UTF-8"):
+        load(tmp_path / "bytes.yaml")
+
+
+UPSTREAM = {
+    "check": {"period": 15, "jitter": 0.1, "retries": 5, "timeout": 5, "failed_period": 90},
+    "load_balancer": "rendezvous",
+    "pod_headroom": 10,
+    "host_cookie_age_hours": 4,
+    "enabled": True,
+    "hosts": {
+        "hetzner-2i2c": {
+            "prime": True,
+            "url": "https://2i2c.mybinder.org/",
+            "weight": 50,
+            "health": "https://2i2c.mybinder.org/health",
+            "versions": "https://2i2c.mybinder.org/versions",
+        },
+        "hetzner-gesis": {
+            "url": "https://gesis.mybinder.org",
+            "weight": 50,
+            "health": "https://elsewhere.org/up",
+        },
+        "bids-ovh": {"url": "https://bids.mybinder.org", "weight": 50},
+        "gke": None,
+        "turing": {"url": "https://turing.mybinder.org", "weight": 0},
+        "ovh": {"url": "https://ovh.mybinder.org"},
+        "staging": {"weight": 0},
+    },
+}
+
+
+def test_upstreams_json_is_read_as_it_is(tmp_path: Path) -> None:
+    settings = load(written(tmp_path, json.dumps(UPSTREAM, indent="\t"), "config.json"))
+    members = {member.name: member for member in settings.members}
+    assert settings.launch.mode is Mode.REDIRECT and settings.policy.order == "rendezvous"
+    assert settings.health == HealthRules(15.0, 5.0, 5, 1, 10, 0.1)
+    assert members["hetzner-2i2c"] == Member("hetzner-2i2c", "https://2i2c.mybinder.org", 50.0)
+    assert members["hetzner-gesis"].health_path == "https://elsewhere.org/up"
+    assert (members["turing"].weight, members["ovh"].weight) == (0.0, 0.0)
+    assert not {"gke", "staging"} & set(members)
+    assert len(settings.notices) == 3
+
+
+def test_upstreams_json_gives_upstreams_scores(tmp_path: Path) -> None:
+    settings = load(written(tmp_path, json.dumps(UPSTREAM), "config.json"))
+    key = parse_launch("/build/gh/binder-examples/requirements/HEAD").repo_key
+    scores = {member.name: score(member.weight, draw(key, member.name)) for member in settings.members}
+    assert scores["hetzner-2i2c"] == 53.769375544779926
+    assert sorted(filter(scores.get, scores), key=scores.__getitem__, reverse=True) == [
+        "hetzner-gesis",
+        "hetzner-2i2c",
+        "bids-ovh",
+    ]
+
+
+def test_upstreams_defaults_are_those_of_its_program(tmp_path: Path) -> None:
+    settings = load(written(tmp_path, '{"hosts": {"a": {"url": "http://a", "weight": 1}}}'))
+    assert settings.health == HealthRules(10.0, 2.0, 5, 1, 10, 0.1) and not settings.notices
+
+
+def test_an_upstream_host_with_weight_needs_an_address(tmp_path: Path) -> None:
+    assert "hosts.a.url: expected this key" in refusal(tmp_path, '{"hosts": {"a": {"weight": 5}}}')
+    assert "hosts.a.weight" in refusal(tmp_path, '{"hosts": {"a": {"url": "http://a", "weight": "x"}}}')

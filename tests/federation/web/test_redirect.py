@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from door_stage import SPEC, Door, StockMember
+
+from federation.core.model import Member
+from federation.core.rules import LaunchRules, Mode, PolicyRules
+
+Pair = tuple[StockMember, StockMember]
+REDIRECT = LaunchRules(mode=Mode.REDIRECT)
+
+
+async def where(door: Door, path: str = SPEC) -> str:
+    async with door.ask(path) as answer:
+        assert answer.status == 307, await answer.text()
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+        assert answer.headers["Access-Control-Allow-Headers"] == "cache-control"
+        return str(answer.headers["Location"])
+
+
+async def host(door: Door, path: str = SPEC) -> str:
+    return (await where(door, path)).partition("/build")[0]
+
+
+async def test_a_launch_is_handed_over_with_its_raw_path_and_query(members: Pair) -> None:
+    alpha = members[0].configured()
+    async with Door(alpha, launch=REDIRECT) as door:
+        assert await where(door) == alpha.url + SPEC
+        path = "/build/git/https%3A%2F%2Fexample.org%2Fa.git/x%20y/?build_token=a.b&member=beta&q=%2F"
+        assert await where(door, path) == alpha.url + path.replace("&member=beta", "")
+        async with door.session.head(f"{door.url}{SPEC}", allow_redirects=False) as answer:
+            assert answer.status == 307 and answer.headers["Location"] == alpha.url + SPEC
+        async with door.session.options(f"{door.url}{SPEC}") as answer:
+            assert answer.status == 200
+        assert 'federation_redirect_count{member="alpha",reason="load_balancer"} 3.0' in await door.text(
+            "/metrics"
+        )
+
+
+async def test_a_repository_keeps_its_member_and_repositories_spread(members: Pair) -> None:
+    async with Door(*(member.configured() for member in members), launch=REDIRECT) as door:
+        one = {await host(door, f"/build/gh/a/b/ref-{number}") for number in range(5)}
+        many = {await host(door, f"/build/gh/a/b-{number}/HEAD") for number in range(30)}
+        assert (len(one), len(many)) == (1, 2)
+
+
+async def test_random_spreads_one_repository(members: Pair) -> None:
+    async with Door(
+        *(member.configured() for member in members), launch=REDIRECT, policy=PolicyRules("random")
+    ) as door:
+        assert len({await host(door) for _ in range(40)}) == 2
+
+
+async def test_a_dead_member_is_passed_over_and_none_is_a_failed_event(members: Pair) -> None:
+    dead, alpha = Member("dead", "http://127.0.0.1:1", 1e9), members[0].configured(1e-9)
+    async with Door(dead, alpha, launch=REDIRECT) as door:
+        assert await where(door) == alpha.url + SPEC
+    async with Door(dead, launch=REDIRECT) as door:
+        launched = await door.launch()
+        assert launched.status == 200 and launched.phases == ["failed"]
+        assert "No member can take a launch now" in launched.last["message"]
+
+
+async def test_weight_zero_takes_nothing(members: Pair) -> None:
+    async with Door(members[0].configured(0), members[1].configured(), launch=REDIRECT) as door:
+        hosts = {await host(door, f"/build/gh/a/b-{number}/HEAD?member=alpha") for number in range(20)}
+        assert hosts == {members[1].configured().url}
