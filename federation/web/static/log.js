@@ -100,7 +100,7 @@ export class LogView {
 
   // The reader scrolled up: stay there. Back at the end: follow again.
   #look() {
-    this.#following = this.box.scrollHeight - this.box.scrollTop - this.box.clientHeight < 32;
+    this.#following = this.box.scrollHeight - this.box.scrollTop - this.box.clientHeight < 8;
     this.button.hidden = this.#following;
   }
 

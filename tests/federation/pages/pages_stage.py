@@ -34,6 +34,7 @@ SUGGESTIONS = (
 SESSION = "user/alice/"
 Say = Callable[[dict[str, Any]], Awaitable[None]]
 VISITS = web.AppKey("visits", Counter)
+LEFT = web.AppKey("left", asyncio.Event)  # set when a visitor left a stream before its end
 GATE = web.AppKey("gate", asyncio.Event)  # scenes named `held` stop here until it is set
 
 
@@ -77,6 +78,7 @@ def application(settings: Settings, members: Pool) -> web.Application:
     app[RUNNING] = Running(settings)
     app[POOL] = members
     app[VISITS] = Counter()
+    app[LEFT] = asyncio.Event()
     app[GATE] = asyncio.Event()
     app.router.add_get("/build/gh/scene/{scene}/{ref}", play)
     app.router.add_get("/build/{spec:.*}", hand_over)
@@ -104,13 +106,18 @@ async def play(request: web.Request) -> web.StreamResponse:
         return web.Response(text="<p>a proxy's own page", content_type="text/html")
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
     await response.prepare(request)
-    async for event in SCENES[scene](request):
-        if event is None:
-            assert request.transport is not None
-            request.transport.abort()
-            return response
-        text = event if isinstance(event, str) else f"data: {json.dumps(event)}\n\n"
-        await response.write(text.encode())
+    try:
+        async for event in SCENES[scene](request):
+            if event is None:
+                await asyncio.sleep(0.2)  # what was written before arrives first
+                assert request.transport is not None
+                request.transport.abort()
+                return response
+            text = event if isinstance(event, str) else f"data: {json.dumps(event)}\n\n"
+            await response.write(text.encode())
+    except (ConnectionError, asyncio.CancelledError):
+        request.app[LEFT].set()
+        raise
     return response
 
 
@@ -173,8 +180,9 @@ async def held(request: web.Request) -> Scene:
     for event in build_lines(40):
         yield event
     await request.app[GATE].wait()
-    yield {"phase": "building", "message": "after the gate\n"}
-    await asyncio.sleep(30)
+    for _ in range(300):
+        yield {"phase": "building", "message": "after the gate\n"}
+        await asyncio.sleep(0.1)
 
 
 async def failed(request: web.Request) -> Scene:
