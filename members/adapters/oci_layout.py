@@ -196,9 +196,9 @@ class OciLayoutStore:
 
     def _unpack(self, stop: Event, layers: tuple[Layer, ...], start: Path | None, into: Path) -> None:
         into.mkdir()
-        for part in PARTS if start is not None else ():
-            # Hard links are safe: what differs is unpacked by replacing files, never by writing into them.
-            trees.link(stop, start / part, into / part)
+        if start is not None:
+            for part in PARTS:  # hard links are safe: unpacking replaces files, it never writes into them
+                trees.link(stop, start / part, into / part)
         for layer in layers:
             if stop.is_set():
                 raise Stopped

@@ -100,7 +100,7 @@ class ProcessBuilder:
         if isinstance(wanted, Unsupported):
             raise BuildFailed(wanted.message)
         if wanted.project:
-            async with aclosing(self._git.history(bench, source.repo_url)) as fetched:
+            async with aclosing(self._git.history(bench)) as fetched:
                 async for line in fetched:
                     yield line
         python = await self._interpreter(wanted.python)
@@ -128,7 +128,8 @@ class ProcessBuilder:
         """Environment and home as the recipe says, from the base's environment."""
         env = base / "env"
         runs_code = wanted.project or wanted.post_build is not None
-        await blocking(trees.copy if runs_code else trees.link, env, bench.env)
+        async with bench.budget.limit():
+            await blocking(trees.copy if runs_code else trees.link, env, bench.env)
         if wanted.requirements or wanted.project:
             async with aclosing(self._install(wanted, bench, env)) as lines:
                 async for line in lines:
@@ -157,7 +158,8 @@ class ProcessBuilder:
                 except NeedsSource:
                     yield "Some packages must be built from source\n"
                     await asyncio.to_thread(trees.remove, bench.env)
-                    await blocking(trees.copy, base, bench.env)
+                    async with bench.budget.limit():
+                        await blocking(trees.copy, base, bench.env)
             project = [str(HOME) if self._fence.isolation is Isolation.BUBBLEWRAP else str(bench.home)]
             asked += project if wanted.project else []
             async with aclosing(self._uv.install_any(bench, *asked)) as lines:
