@@ -73,7 +73,7 @@ async def test_an_unknown_ref_is_none(repo: Path) -> None:
 
 async def test_a_folder_that_is_no_repository_is_an_error_in_gits_words(repo: Path) -> None:
     (repo.parent / "empty").mkdir()
-    with raises(ResolveError, match="^Unable to run git ls-remote to get the `resolved_ref`: fatal: "):
+    with raises(ResolveError, match=r"^Unable to run git ls-remote to get the `resolved_ref`: fatal: "):
         await resolve(local(repo), f"file://{repo.parent}/empty", "HEAD")
 
 
