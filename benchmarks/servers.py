@@ -56,7 +56,7 @@ def bare() -> web.BaseRunner:
             headers={"Location": "http://127.0.0.1" + request.path_qs, "Access-Control-Allow-Origin": "*"},
         )
 
-    return web.ServerRunner(web.Server(redirect, access_log=None))  # type: ignore[arg-type]
+    return web.ServerRunner(web.Server(redirect, access_log=None))
 
 
 async def main(make: Callable[[], web.BaseRunner]) -> None:

@@ -243,7 +243,7 @@ class Door:
 async def until(met: Callable[[], object], seconds: float = 10.0) -> None:
     """Waits for something that happens elsewhere; fails after `seconds`."""
     async with asyncio.timeout(seconds):
-        while not met():  # noqa: ASYNC110 - what is waited for knows nothing of this test
+        while not met():
             await asyncio.sleep(0.01)
 
 

@@ -47,7 +47,7 @@ async def names(session: aiohttp.ClientSession, url: str) -> list[str]:
 
 async def becomes(session: aiohttp.ClientSession, url: str, expected: list[str]) -> None:
     async with asyncio.timeout(15):
-        while await names(session, url) != expected:  # noqa: ASYNC110 - it is asked over HTTP
+        while await names(session, url) != expected:
             await asyncio.sleep(0.05)
 
 

@@ -211,7 +211,8 @@ async def test_the_repositorys_own_project_is_installed(one: Member, image: str)
 
 async def test_setup_py_with_a_version_from_tags(safe: Member, image: str) -> None:
     folder = safe.repositories / image.split(":")[0]
-    setup = "from setuptools import setup\nimport subprocess\nv = subprocess.check_output(['git', 'describe', '--tags'])\n"
+    setup = "from setuptools import setup\nimport subprocess\n"
+    setup += "v = subprocess.check_output(['git', 'describe', '--tags'])\n"
     setup += "setup(name='tagged', version=v.decode().split('-')[0].strip(), py_modules=['tagged'])\n"
     repository(folder, {"setup.py": setup, "tagged.py": ""})
     git(folder, "tag", "3.5")

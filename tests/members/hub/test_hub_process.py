@@ -130,11 +130,11 @@ async def test_life_of_a_hub_under_a_path(state_dir: Path, proxy_command: list[s
         ready, token = await hub.launch()
         assert ready.url.startswith(str(options["public_url"]) + "user/")
         async with asyncio.timeout(20):
-            while await _status(hub.http, f"{ready.url}api/status?token={token}") != 200:  # noqa: ASYNC110
+            while await _status(hub.http, f"{ready.url}api/status?token={token}") != 200:
                 await asyncio.sleep(0.1)
 
         async with asyncio.timeout(40):
-            while (await hub.client.sessions()).get(IMAGE):  # noqa: ASYNC110 - the culler is another process
+            while (await hub.client.sessions()).get(IMAGE):
                 await asyncio.sleep(0.5)
         assert list((state_dir / "sessions").iterdir()) == []
 

@@ -73,7 +73,7 @@ async def test_an_install_that_is_cancelled_leaves_no_process(tools: Path, tmp_p
     program(tools, "npm", f"echo $$ > {tmp_path}/pid; sleep 1000")
     installing = asyncio.create_task(ensure_proxy(print, cache=tmp_path / "cache"))
     async with asyncio.timeout(10):
-        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():  # noqa: ASYNC110
+        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
             await asyncio.sleep(0.02)
     installing.cancel()
     with pytest.raises(asyncio.CancelledError):
