@@ -3,7 +3,7 @@ state."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from federation.core.model import MemberView
 from federation.web.assets import assets
-from federation.web.keys import RUNNING
+from federation.web.keys import POOL, RUNNING
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src {connect}; "
@@ -49,6 +50,7 @@ def page(
     """
     values.setdefault("here", request.path)
     values["site"] = request.app[RUNNING].settings.title
+    values["fencing"] = fencing(request.app[POOL].views())
     response = web.Response(
         text=templates().get_template(template).render(values), content_type="text/html", status=status
     )
@@ -66,6 +68,22 @@ def problem(
 ) -> web.Response:
     """An error in the house's style; `hint` is a path that may have been meant."""
     return page(request, "problem.html", status=status, code=status, heading=heading, text=text, hint=hint)
+
+
+def fencing(views: Sequence[MemberView]) -> str:
+    """How far a session is fenced off, where members tell it; the least fenced member has the word."""
+    told = {view.member.name: _isolation(view) for view in views}
+    bare = [name for name, isolation in told.items() if isolation == "none"]
+    if bare:
+        return f"Sessions on {' and '.join(bare)} run without a sandbox: launch only what you trust."
+    if "bubblewrap" in told.values():
+        return "Each session runs in a bubblewrap sandbox: good for repositories that you half trust."
+    return ""
+
+
+def _isolation(view: MemberView) -> object:
+    info = view.versions.get("builder_info")
+    return info.get("isolation") if isinstance(info, Mapping) else None
 
 
 def public_base(request: web.Request) -> str:
