@@ -1,4 +1,4 @@
-"""Exactly one commit of a git repository, with its submodules, in a build's home folder; knows no providers."""
+"""Exactly one commit of a git repository, in a build's home folder; knows no providers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ git submodule update --init --recursive --quiet --depth 1 2>/dev/null ||
     git submodule update --init --recursive
 """
 # Tools that take a package's version from tags (setuptools-scm, versioneer) need the history.
-_HISTORY = 'if [ -f .git/shallow ]; then git fetch --quiet --unshallow --tags -- origin "$1"; fi'
+_HISTORY = "if [ -f .git/shallow ]; then git fetch --quiet --unshallow --tags origin; fi"
 
 # The repository may belong to another user of the machine; file:// ones lie under folders the operator named.
 _CONFIG = "[safe]\n\tdirectory = *\n[init]\n\tdefaultBranch = main\n[advice]\n\tdetachedHead = false\n"
@@ -65,9 +65,9 @@ class Git:
                 async for line in lines:
                     yield line
 
-    async def history(self, bench: Workbench, url: str) -> AsyncGenerator[BuildLine, None]:
+    async def history(self, bench: Workbench) -> AsyncGenerator[BuildLine, None]:
         """Adds the history and tags to a checkout that has only its commit."""
-        async with aclosing(self._run(bench, _HISTORY, url)) as lines:
+        async with aclosing(self._run(bench, _HISTORY)) as lines:
             async for line in lines:
                 yield line
 

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 import aiohttp
+from aiohttp.http_exceptions import LineTooLong
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from members.core.model import HealthCheck, LaunchFailed, SessionRequest
@@ -24,7 +25,7 @@ _CHECK_LIMIT = 3.0  # seconds, as BinderHub's own health check
 _PAGE = 200  # users in one answer of the hub
 _LAST_WORD = 5.0  # seconds to learn how a launch ended whose progress stream broke off
 _REMOVE_LIMIT = 30.0  # seconds until a removal gives up
-_REMOVE_PAUSE = 0.25  # seconds between two looks at a server that is still stopping
+_PAUSE = 0.25  # seconds between two looks at a server that is starting or stopping
 _EVENT = b"data:"
 
 
@@ -80,7 +81,7 @@ class HubClient:
         """A temporary user of a new name, and no server yet. Raises LaunchFailed."""
         name = self._user_name(request.repo_url)
         failure = f"Failed to create temporary user for {request.image}"
-        deadline = asyncio.get_running_loop().time() + self._launch_timeout
+        deadline = _now() + self._launch_timeout
         reply = await self.insist("POST", f"users/{_quoted(name)}", deadline=deadline, failure=failure)
         if reply.status >= 300:
             raise LaunchFailed(failure)
@@ -169,9 +170,9 @@ class HubClient:
             raise _Unavailable(f"{method} {path}: {error}") from error
 
     async def events(self, path: str, *, deadline: float) -> AsyncIterator[dict[str, Any]]:
-        """The events of one of the API's streams until it ends; it breaks off silently.
+        """The events of one of the API's streams until it ends or breaks off; none when it is refused.
 
-        Raises TimeoutError at `deadline` (loop time).
+        Raises TimeoutError at `deadline` (loop time), and _Gone.
         """
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
         try:
@@ -188,7 +189,9 @@ class HubClient:
                     event = _json(line[len(_EVENT) :]) if line.startswith(_EVENT) else None
                     if isinstance(event, dict):
                         yield event
-        except (aiohttp.ClientError, ValueError):  # ValueError: a line without end
+        except aiohttp.ClientConnectorError as error:
+            raise _Gone(str(error)) from error
+        except (aiohttp.ClientError, LineTooLong):
             return
 
 
@@ -207,21 +210,32 @@ class HubSession:
 
     async def progress(self) -> AsyncIterator[str]:
         """Requests the server, then tells the hub's messages until it answers; within the launch timeout."""
-        deadline = asyncio.get_running_loop().time() + self._launch_timeout
+        deadline = _now() + self._launch_timeout
         await self._request_server(deadline)
+        failure = f"Image {self._request.image} for user {self.name} failed to launch"
+        told: set[str] = set()
+        until = None  # a stream broke off, and by then another must have told how it ended
         try:
-            async for event in self._hub.events(f"{self._path}/server/progress", deadline=deadline):
-                if event.get("failed"):
-                    raise LaunchFailed(str(event.get("message") or "unknown error"))
-                if "message" in event:
-                    yield str(event["message"])
-                if event.get("ready"):
-                    return
+            while until is None or _now() < until:
+                repeated = frozenset(told)  # a stream begins with everything that was said before it
+                async for event in self._hub.events(f"{self._path}/server/progress", deadline=deadline):
+                    if event.get("failed"):
+                        raise LaunchFailed(str(event.get("message") or "unknown error"))
+                    message = event.get("message")
+                    if isinstance(message, str) and message not in repeated:
+                        told.add(message)
+                        yield message
+                    if event.get("ready"):
+                        return
+                until = until or _now() + _LAST_WORD
+                await asyncio.sleep(_PAUSE)
         except TimeoutError:
             raise LaunchFailed(
                 f"Image {self._request.image} for user {self.name} took too long to launch"
             ) from None
-        await self._last_word(deadline)
+        except _Gone as error:
+            raise LaunchFailed(failure) from error
+        raise LaunchFailed(failure)
 
     async def remove(self) -> None:
         """Server first: the hub deletes a user whose server is still starting, and would forget that server.
@@ -234,7 +248,7 @@ class HubSession:
                 while True:
                     if await self._removed():
                         return
-                    await asyncio.sleep(_REMOVE_PAUSE)
+                    await asyncio.sleep(_PAUSE)
         except _Gone:
             return
         except TimeoutError:
@@ -271,23 +285,9 @@ class HubSession:
         if reply.status >= 300:
             raise LaunchFailed(failure)
 
-    async def _last_word(self, deadline: float) -> None:
-        """Whether the server became ready although the stream that should have said so has ended."""
-        loop = asyncio.get_running_loop()
-        until = min(deadline, loop.time() + _LAST_WORD)
-        while loop.time() < until:
-            try:
-                reply = await self._hub.ask("GET", self._path)
-            except _Gone:
-                break
-            except _Unavailable:
-                reply = Reply(503, None)
-            if reply.status == 404:
-                break
-            if reply.status == 200 and reply.body.get("servers", {}).get("", {}).get("ready"):
-                return
-            await asyncio.sleep(_REMOVE_PAUSE)
-        raise LaunchFailed(f"Image {self._request.image} for user {self.name} failed to launch")
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _quoted(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Builds without containers: port `Builder` for the process runtime. Knows the order of the work, no step's details."""
+"""Builds without containers, port `Builder`: the order of the work; knows no step's details."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ class ProcessBuilder:
         git_protocols: Sequence[str],
         file_roots: Sequence[Path],
     ) -> None:
-        """`timeout` s and `output` bytes of log are one build's, `memory` and `disk` bytes one process's and file's.
+        """Limits: `timeout` s and `output` bytes of log of a build, `memory` bytes of each of its processes, `disk`
+        bytes of each of its files.
 
         `cache_dir` may be shared with other members: it holds what uv has downloaded.
         """
@@ -74,7 +75,10 @@ class ProcessBuilder:
         return {"builder": "process", "uv-version": version("uv"), "isolation": str(self._fence.isolation)}
 
     async def warm(self) -> AsyncGenerator[str, None]:
-        """Makes what every build needs, once: the base image for the default interpreter. Raises BuildBroken."""
+        """Makes what every build needs, once: the base image for the default interpreter.
+
+        Raises BuildBroken.
+        """
         async with aclosing(self._make_base(await self._interpreter(None))) as lines:
             async for line in lines:
                 yield line
@@ -100,7 +104,7 @@ class ProcessBuilder:
         if isinstance(wanted, Unsupported):
             raise BuildFailed(wanted.message)
         if wanted.project:
-            async with aclosing(self._git.history(bench, source.repo_url)) as fetched:
+            async with aclosing(self._git.history(bench)) as fetched:
                 async for line in fetched:
                     yield line
         python = await self._interpreter(wanted.python)
@@ -128,7 +132,8 @@ class ProcessBuilder:
         """Environment and home as the recipe says, from the base's environment."""
         env = base / "env"
         runs_code = wanted.project or wanted.post_build is not None
-        await blocking(trees.copy if runs_code else trees.link, env, bench.env)
+        async with bench.budget.limit():
+            await blocking(trees.copy if runs_code else trees.link, env, bench.env)
         if wanted.requirements or wanted.project:
             async with aclosing(self._install(wanted, bench, env)) as lines:
                 async for line in lines:
@@ -143,7 +148,7 @@ class ProcessBuilder:
             await asyncio.to_thread(trees.drop_special, bench.tree)
 
     async def _install(self, wanted: Recipe, bench: Workbench, base: Path) -> AsyncGenerator[str, None]:
-        """Base and repository in one resolution: what contradicts the base is an error, and not found out later."""
+        """Base and repository in one resolution: what contradicts the base is an error at once."""
         asked = ["-r", self._uv.base(bench, "requirements.in")]
         for path in wanted.requirements:
             asked += ["-r", path]
@@ -157,7 +162,8 @@ class ProcessBuilder:
                 except NeedsSource:
                     yield "Some packages must be built from source\n"
                     await asyncio.to_thread(trees.remove, bench.env)
-                    await blocking(trees.copy, base, bench.env)
+                    async with bench.budget.limit():
+                        await blocking(trees.copy, base, bench.env)
             project = [str(HOME) if self._fence.isolation is Isolation.BUBBLEWRAP else str(bench.home)]
             asked += project if wanted.project else []
             async with aclosing(self._uv.install_any(bench, *asked)) as lines:
@@ -201,8 +207,8 @@ class ProcessBuilder:
             if found is None:
                 there = ", ".join(await asyncio.to_thread(interpreters.versions, self._uv.program))
                 raise BuildFailed(
-                    f"The repository asks for Python {request}, which this member does not have. It has {there}. "
-                    "A member with the docker runtime can build this repository."
+                    f"The repository asks for Python {request}, which this member does not have. "
+                    f"It has {there}. A member with the docker runtime can build this repository."
                 )
             self._interpreters[request] = found
         return self._interpreters[request]

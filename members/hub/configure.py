@@ -13,7 +13,7 @@ from traitlets.config import Config
 
 from members.adapters.hub_parameters import HubParameters
 from members.adapters.leash import leashed
-from members.hub.spawner import SessionSpawner
+from members.hub.spawner import SessionSpawner, require_options
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _LOOPBACK = "http://127.0.0.1"
@@ -30,7 +30,7 @@ def configure(c: Config, parameters: HubParameters) -> None:
 
 def _hub(c: Config, parameters: HubParameters) -> None:
     hub = c.JupyterHub
-    hub.bind_url = f"http://{parameters.host}:{parameters.port}{parameters.base_url}"
+    hub.bind_url = parameters.bind_url
     hub.hub_bind_url = f"{_LOOPBACK}:{parameters.hub_port}"
     # The visitor reaches sessions and the token-guarded API, none of the hub's own pages; every other
     # address gets the proxy's error page, which our templates word.
@@ -90,10 +90,12 @@ def _activity(c: Config, parameters: HubParameters) -> None:
 def _sessions(c: Config, parameters: HubParameters) -> None:
     hub = c.JupyterHub
     hub.spawner_class = SessionSpawner
-    hub.slow_spawn_timeout = 0  # a launch follows the progress stream, it does not wait for the request
+    # A launch follows the progress stream; the request that starts it does not wait.
+    hub.tornado_settings = {"slow_spawn_timeout": 0}
     hub.active_server_limit = parameters.max_sessions or 0
     hub.concurrent_spawn_limit = 0  # the limit above is the only one
     spawner = c.SessionSpawner
+    spawner.apply_user_options = require_options
     spawner.start_timeout = max(1, int(parameters.launch_timeout))
     spawner.http_timeout = max(1, int(parameters.launch_timeout))
     spawner.poll_interval = 5  # seconds until a session that ended by itself is noticed

@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from threading import Event
 from urllib.parse import quote
@@ -34,6 +35,14 @@ _SHOWN_LINES = 8  # of a failed server's log, for the visitor
 _REMOVAL_TRIES = 10
 
 
+def require_options(spawner: SessionSpawner, options: Mapping[str, object]) -> None:
+    """JupyterHub's hook before a start: refuses one without `image` or `token` with status 400."""
+    for name in ("image", "token"):
+        value = options.get(name)
+        if not isinstance(value, str) or not value:
+            raise HTTPError(400, f"{name} required")
+
+
 class SessionSpawner(LocalProcessSpawner):
     """Starts the image's own JupyterLab. Needs the options `image` and `token`; the rest is BinderHub's."""
 
@@ -47,8 +56,7 @@ class SessionSpawner(LocalProcessSpawner):
 
     async def start(self) -> str:
         """The URL of a server that answers: the hub's own, slower polling then ends at its first look."""
-        image = self._required("image")
-        self._required("token")
+        image = str(self.user_options["image"])
         unpacked = unpacked_path(Path(self.state_dir), image)
         if not (unpacked / "env" / "bin" / "jupyter-lab").is_file():
             raise SpawnException(f"Image {image} has no JupyterLab on this member", reason="image")
@@ -90,12 +98,6 @@ class SessionSpawner(LocalProcessSpawner):
                 if attempt + 1 == _REMOVAL_TRIES:
                     self.log.error("Files of session %s stay behind: %s", self.user.name, error)
                 await asyncio.sleep(0.1)
-
-    def _required(self, option: str) -> str:
-        value = self.user_options.get(option)
-        if not isinstance(value, str) or not value:
-            raise HTTPError(400, f"{option} required")
-        return value
 
     async def _prepare(self, places: Places, files: Path, start: str | None) -> None:
         def prepare(stop: Event) -> None:
