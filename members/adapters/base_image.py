@@ -1,4 +1,4 @@
-"""The base image: the locked environment that every image of one interpreter stands on; knows nothing of repositories.
+"""The base image, the locked environment under every other image; knows nothing of repositories.
 
 Built once for all members of a machine, kept in the common store under a name that changes with the lock file
 and the interpreter.
@@ -29,7 +29,10 @@ _FORMAT = "1"  # raised when environments are laid out otherwise
 
 
 def image_name(python: Interpreter) -> str:
-    """The base image for an interpreter. The leading letters keep it apart from names of repositories' images."""
+    """The base image for an interpreter.
+
+    The leading letters keep it apart from names of repositories' images.
+    """
     parts = [_FORMAT, str(python.path), str(python.version)]
     parts += [(BASE / name).read_text(encoding="utf-8") for name in ("requirements.in", "requirements.lock")]
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -70,7 +70,7 @@ class Folder:
         self._path = path
 
     def prepare(self) -> None:
-        """Makes an empty layout where there is none, and removes blobs that killed writers left unfinished."""
+        """Makes an empty layout where there is none; removes blobs that killed writers left unfinished."""
         for name in (BLOBS, _INCOMING):
             (self._path / name).mkdir(parents=True, exist_ok=True)
         with self._lock():
@@ -199,7 +199,10 @@ class Folder:
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        """Held for the milliseconds that a change of the index takes; the kernel frees it when its holder dies."""
+        """Held for the milliseconds that a change of the index takes.
+
+        The kernel frees it when its holder dies.
+        """
         with (self._path / _LOCK).open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield

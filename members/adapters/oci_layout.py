@@ -1,6 +1,6 @@
-"""The shared image folder: an OCI image layout that several members write and read at once; knows nothing of builds.
+"""The shared image folder, which several members write and read at once; knows nothing of builds.
 
-An image is its environment and its repository files (`env/`, `home/`), as layers of an OCI image; a reference
+The folder is an OCI image layout. An image is its environment and its repository files (`env/`, `home/`), as layers of an OCI image; a reference
 name in index.json makes it known. An image may stand on a base image: it then shares the base's layers and
 adds one with what differs. Blobs are written aside and renamed, the index is replaced under a lock: a reader
 never sees half of anything.
@@ -46,7 +46,10 @@ def labels_of(unpacked: Path) -> dict[str, str]:
 
 
 class OciLayoutStore:
-    """Port `ImageStore` on a shared folder, and `put` for the builder. Call `prepare` once before anything else."""
+    """Port `ImageStore` on a shared folder, and `put` for the builder.
+
+    Call `prepare` once before anything else.
+    """
 
     def __init__(self, *, folder: Path, state_dir: Path) -> None:
         self._folder = Folder(folder)
@@ -65,7 +68,10 @@ class OciLayoutStore:
             raise BuildBroken(f"the image store cannot be used: {error}") from error
 
     async def has(self, image: str) -> bool:
-        """Whether the image and all its blobs are in the store with the right size. A damaged index holds nothing."""
+        """Whether the image and all its blobs are in the store with the right size.
+
+        A damaged index holds nothing.
+        """
         try:
             return await asyncio.to_thread(self._folder.find, image) is not None
         except (OSError, StoreFault):
@@ -147,7 +153,7 @@ class OciLayoutStore:
         return found
 
     async def _base_of(self, image: Image) -> str | None:
-        """The base whose layers, as the store has them now and as they lie here or will, the image starts with."""
+        """The image's base, if the image still starts with the layers that the store and this member have of it."""
         base = image.labels.get(BASE_LABEL)
         if base is None:
             return None

@@ -1,4 +1,4 @@
-"""Builds without containers: port `Builder` for the process runtime. Knows the order of the work, no step's details."""
+"""Builds without containers, port `Builder`: the order of the work; knows no step's details."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ class ProcessBuilder:
         git_protocols: Sequence[str],
         file_roots: Sequence[Path],
     ) -> None:
-        """`timeout` s and `output` bytes of log are one build's, `memory` and `disk` bytes one process's and file's.
+        """Limits: `timeout` s and `output` bytes of log of a build, `memory` bytes of each of its processes, `disk`
+        bytes of each of its files.
 
         `cache_dir` may be shared with other members: it holds what uv has downloaded.
         """
@@ -74,7 +75,10 @@ class ProcessBuilder:
         return {"builder": "process", "uv-version": version("uv"), "isolation": str(self._fence.isolation)}
 
     async def warm(self) -> AsyncGenerator[str, None]:
-        """Makes what every build needs, once: the base image for the default interpreter. Raises BuildBroken."""
+        """Makes what every build needs, once: the base image for the default interpreter.
+
+        Raises BuildBroken.
+        """
         async with aclosing(self._make_base(await self._interpreter(None))) as lines:
             async for line in lines:
                 yield line
@@ -144,7 +148,7 @@ class ProcessBuilder:
             await asyncio.to_thread(trees.drop_special, bench.tree)
 
     async def _install(self, wanted: Recipe, bench: Workbench, base: Path) -> AsyncGenerator[str, None]:
-        """Base and repository in one resolution: what contradicts the base is an error, and not found out later."""
+        """Base and repository in one resolution: what contradicts the base is an error at once."""
         asked = ["-r", self._uv.base(bench, "requirements.in")]
         for path in wanted.requirements:
             asked += ["-r", path]
@@ -203,8 +207,8 @@ class ProcessBuilder:
             if found is None:
                 there = ", ".join(await asyncio.to_thread(interpreters.versions, self._uv.program))
                 raise BuildFailed(
-                    f"The repository asks for Python {request}, which this member does not have. It has {there}. "
-                    "A member with the docker runtime can build this repository."
+                    f"The repository asks for Python {request}, which this member does not have. "
+                    f"It has {there}. A member with the docker runtime can build this repository."
                 )
             self._interpreters[request] = found
         return self._interpreters[request]

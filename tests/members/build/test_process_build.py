@@ -211,8 +211,13 @@ async def test_the_repositorys_own_project_is_installed(one: Member, image: str)
 
 async def test_setup_py_with_a_version_from_tags(safe: Member, image: str) -> None:
     folder = safe.repositories / image.split(":")[0]
+<<<<<<< HEAD
     setup = "from setuptools import setup\nimport subprocess\n"
     setup += "v = subprocess.check_output(['git', 'describe', '--tags'])\n"
+=======
+    setup = "from setuptools import setup\nfrom subprocess import check_output\n"
+    setup += "v = check_output(['git', 'describe', '--tags'])\n"
+>>>>>>> member
     setup += "setup(name='tagged', version=v.decode().split('-')[0].strip(), py_modules=['tagged'])\n"
     repository(folder, {"setup.py": setup, "tagged.py": ""})
     git(folder, "tag", "3.5")
@@ -299,6 +304,13 @@ async def test_daemons_of_a_finished_build_are_gone(one: Member, image: str) -> 
     assert named(name) == []
 
 
+def appears(name: str) -> bool:
+    end = time.monotonic() + 10
+    while not named(name) and time.monotonic() < end:
+        time.sleep(0.02)
+    return bool(named(name))
+
+
 async def test_closing_early_ends_everything(one: Member, image: str) -> None:
     name = f"binder-test-closed-{os.getpid()}-{one.isolation}"
     source = new(one, image, {"postBuild": DAEMON.format(name=name, sleep=1000)})
@@ -306,9 +318,7 @@ async def test_closing_early_ends_everything(one: Member, image: str) -> None:
         async for line in lines:
             if line.message == "started\n":
                 break
-        async with asyncio.timeout(10):
-            while not named(name):
-                await asyncio.sleep(0.02)
+        assert await asyncio.to_thread(appears, name)
     assert named(name) == []
     assert not await one.store().has(image)
 
