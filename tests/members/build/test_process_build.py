@@ -243,7 +243,7 @@ async def test_post_build_and_start(one: Member, image: str) -> None:
         assert not (here / "home" / "pipe").exists()
         assert labels_of(here)[START_LABEL] == "binder/start"
         assert member.run(image, "mine") == "123"
-    bases = (one.state / "images").glob("binder-federation-base-*")
+    bases = (one.root / "store" / "unpacked").glob("binder-federation-base-*")
     settings = [base / "env/etc/jupyter/jupyter_server_config.d/notebook.json" for base in bases]
     assert settings
     assert not any("changed" in file.read_text() for file in settings)
@@ -327,14 +327,14 @@ async def test_memory_limit(safe: Member, image: str) -> None:
 
 
 async def test_runtime_txt_picks_an_interpreter_that_is_here(safe: Member, image: str) -> None:
-    version = safe_version = await _default_version(safe)
+    version = default_version(safe)
     await built(safe.builder(), new(safe, image, {"runtime.txt": f"python-{version}\n"}), image)
     show = "import sys; print('%d.%d' % sys.version_info[:2])"
-    assert safe.run(image, "python", "-c", show) == safe_version
+    assert safe.run(image, "python", "-c", show) == version
 
 
-async def _default_version(member: Member) -> str:
-    (base, *_) = (member.state / "images").glob("binder-federation-base-python*")
+def default_version(member: Member) -> str:
+    (base,) = (member.root / "store" / "unpacked").glob("binder-federation-base-python*")
     return base.name.removeprefix("binder-federation-base-python").partition("_")[0]
 
 
@@ -445,3 +445,5 @@ async def test_two_members_that_start_at_once_make_one_base(machine: Path) -> No
     told = [line for lines in await asyncio.gather(warm("a"), warm("b")) for line in lines]
     assert len([line for line in told if line.startswith("Making the base")]) == 1
     assert len(list((root / "store" / "blobs" / "sha256").iterdir())) == 3
+    assert len(list((root / "store" / "unpacked").iterdir())) == 1
+    assert list((root / "store" / "incoming").iterdir()) == []
