@@ -18,7 +18,7 @@ from members.adapters.blocking import blocking
 from members.adapters.build_step import Budget, StepFailed
 from members.adapters.git_checkout import Git
 from members.adapters.interpreters import Interpreter
-from members.adapters.oci_layout import PYTHON_LABEL, START_LABEL, OciLayoutStore, unpacked_path
+from members.adapters.oci_layout import PYTHON_LABEL, START_LABEL, OciLayoutStore
 from members.adapters.sandbox import ENVIRONMENT, HOME, Limits
 from members.adapters.uv_install import InstallFailed, NeedsSource, NoNetwork, Uv
 from members.adapters.workbench import Fence, Workbench, workbench
@@ -46,8 +46,8 @@ class ProcessBuilder:
         git_protocols: Sequence[str],
         file_roots: Sequence[Path],
     ) -> None:
-        """Limits: `timeout` s and `output` bytes of log of a build, `memory` bytes of each of its processes, `disk`
-        bytes of each of its files.
+        """`timeout` s and `output` bytes of log are for a build, `memory` bytes of address space for
+        each of its processes and `disk` bytes for each of its files.
 
         `cache_dir` may be shared with other members: it holds what uv has downloaded.
         """
@@ -59,7 +59,7 @@ class ProcessBuilder:
         self._output = output
         self._git = Git(tuple(git_protocols), tuple(file_roots))
         self._uv = Uv(Path(uv.find_uv_bin()), cache_dir / "uv")
-        self._base = BaseImage(store=store, state_dir=state_dir, uv=self._uv)
+        self._base = BaseImage(store=store, uv=self._uv)
         self._interpreters: dict[str | None, Interpreter] = {}
 
     def prepare(self) -> None:
@@ -113,7 +113,7 @@ class ProcessBuilder:
             async for text in lines:
                 yield BuildLine(text)
         base = base_image.image_name(python)
-        async with aclosing(self._assemble(wanted, bench, unpacked_path(self._state_dir, base))) as lines:
+        async with aclosing(self._assemble(wanted, bench, self._store.place(base))) as lines:
             async for text in lines:
                 yield BuildLine(text)
         yield BuildLine("Storing the image in the shared folder\n", "pushing")

@@ -130,6 +130,18 @@ async def test_an_image_outlives_its_base(tmp_path: Path) -> None:
     assert (here / "home" / "x").exists()
 
 
+async def test_a_base_image_is_unpacked_once_for_all_members(tmp_path: Path) -> None:
+    one, two = member(tmp_path, "one"), member(tmp_path, "two")
+    base = f"{oci_layout.SHARED}python3.11:1"
+    await one.put(base, tree(tmp_path, env__x="x"), base=None, labels={})
+    assert await fetched(two, base) == []
+    shutil.rmtree(two.place(base))
+    await asyncio.gather(fetched(one, base), fetched(two, base))
+    assert (one.place(base) / "env" / "x").read_text() == "x"
+    assert list((tmp_path / "store" / "incoming").iterdir()) == []
+    assert list((tmp_path / "one" / "images").iterdir()) == []
+
+
 async def test_many_fetches_at_once_unpack_once(tmp_path: Path) -> None:
     one, two = member(tmp_path, "one"), member(tmp_path, "two")
     await one.put(IMAGE, tree(tmp_path, env__x="x"), base=None, labels={})
@@ -268,6 +280,7 @@ async def test_leftovers_of_a_killed_member_go_at_the_next_start(tmp_path: Path)
     one = member(tmp_path, "one")
     (tmp_path / "one" / "unpacking" / "half").mkdir()
     (tmp_path / "store" / "incoming" / "half").write_bytes(b"half")
+    (tmp_path / "store" / "incoming" / "half-tree" / "env").mkdir(parents=True)
     with Folder(tmp_path / "store").incoming() as living:
         living.file.write(b"still being written")
         one.prepare()
