@@ -1,4 +1,4 @@
-"""The base image: the locked environment that every image of one interpreter stands on; knows nothing of repositories.
+"""The base image, the locked environment under every other image; knows nothing of repositories.
 
 Built once for all members of a machine, kept in the common store under a name that changes with the lock file
 and the interpreter.
@@ -19,7 +19,7 @@ from members.adapters import trees, uv_install
 from members.adapters.blocking import Stopped, blocking
 from members.adapters.build_step import StepFailed
 from members.adapters.interpreters import Interpreter
-from members.adapters.oci_layout import PYTHON_LABEL, OciLayoutStore, unpacked_path
+from members.adapters.oci_layout import PYTHON_LABEL, SHARED, OciLayoutStore
 from members.adapters.uv_install import BASE, InstallFailed, NeedsSource, NoNetwork, Uv
 from members.adapters.workbench import Workbench
 from members.core.model import BuildBroken
@@ -29,19 +29,21 @@ _FORMAT = "1"  # raised when environments are laid out otherwise
 
 
 def image_name(python: Interpreter) -> str:
-    """The base image for an interpreter. The leading letters keep it apart from names of repositories' images."""
+    """The base image for an interpreter.
+
+    The leading letters keep it apart from names of repositories' images.
+    """
     parts = [_FORMAT, str(python.path), str(python.version)]
     parts += [(BASE / name).read_text(encoding="utf-8") for name in ("requirements.in", "requirements.lock")]
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
-    return f"binder-federation-base-{python.name}:{digest[:16]}"
+    return f"{SHARED}{python.name}:{digest[:16]}"
 
 
 class BaseImage:
     """Makes base images and brings them to this member."""
 
-    def __init__(self, *, store: OciLayoutStore, state_dir: Path, uv: Uv) -> None:
+    def __init__(self, *, store: OciLayoutStore, uv: Uv) -> None:
         self._store = store
-        self._state_dir = state_dir
         self._uv = uv
         self._making = asyncio.Lock()
 
@@ -63,8 +65,7 @@ class BaseImage:
                 yield line
 
     async def _make(self, name: str, python: Interpreter, bench: Workbench) -> AsyncGenerator[str, None]:
-        stale = unpacked_path(self._state_dir, name)
-        await asyncio.to_thread(trees.remove, stale)
+        await asyncio.to_thread(trees.remove, self._store.place(name))  # what the store lost is made anew
         try:
             async with aclosing(self._uv.create(bench, python)) as lines:
                 async for line in lines:

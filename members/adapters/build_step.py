@@ -1,4 +1,4 @@
-"""One command of a build, sandboxed and within the build's budget, as lines; knows nothing of what it does."""
+"""One command of a build as lines, within the build's budget; knows nothing of what it does."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 
 @dataclass(slots=True)
 class Budget:
-    """What is left for one build: the event loop's time at which it must have ended, and bytes it may print."""
+    """What one build may use: `deadline` is on the event loop's clock, `output` in bytes."""
 
     seconds: float
     deadline: float
@@ -65,7 +65,9 @@ class StepFailed(Exception):
 async def step(
     argv: Sequence[str], environment: Mapping[str, str], budget: Budget
 ) -> AsyncGenerator[str, None]:
-    """Runs `argv` (from `sandbox.wrap`) and tells its lines, each with a newline; standard error is among them.
+    """Runs `argv` (from `sandbox.wrap`) and tells its lines, each with a newline.
+
+    Standard error is among them.
 
     Raises StepFailed, BuildFailed when the budget is used up and BuildBroken when it cannot be started.
     However this ends, also by closing it early, the command and all that it started are gone then.
@@ -96,7 +98,10 @@ async def step(
 
 
 async def _lines(stream: asyncio.StreamReader, budget: Budget) -> AsyncGenerator[str, None]:
-    """Lines as they come, at once; carriage returns end one too, so that progress bars do not run together."""
+    """Lines as they come, at once.
+
+    Carriage returns end one too, so that progress bars do not run together.
+    """
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     rest = ""
     while True:
@@ -131,7 +136,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 async def _drained(process: asyncio.subprocess.Process) -> None:
-    """Waits for the end while throwing output away: the pipe of a talkative command must not hold its end up."""
+    """Waits for the end and throws output away: a full pipe must not hold a talkative command's end up."""
     assert process.stdout is not None
     while await process.stdout.read(_CHUNK):
         pass

@@ -1,4 +1,4 @@
-"""Exactly one commit of a git repository, with its submodules, in a build's home folder; knows no providers."""
+"""Exactly one commit of a git repository, in a build's home folder; knows no providers."""
 
 from __future__ import annotations
 

@@ -53,7 +53,10 @@ def versions(uv: Path) -> tuple[str, ...]:
 
 
 def _uv(uv: Path, *arguments: str) -> str | None:
-    """What `uv python ...` printed, None when it failed. It may use what is installed, and download nothing."""
+    """What `uv python ...` printed, None when it failed.
+
+    It may use what is installed, and download nothing.
+    """
     path = f"/usr/bin:/usr/local/bin:/bin:{os.environ.get('PATH', '')}"
     environment = {"PATH": path, "HOME": str(Path.home()), "UV_NO_CACHE": "1"}
     argv = [str(uv), "python", *arguments, "--no-python-downloads", "--no-config"]

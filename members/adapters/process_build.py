@@ -1,4 +1,4 @@
-"""Builds without containers: port `Builder` for the process runtime. Knows the order of the work, no step's details."""
+"""Builds without containers, port `Builder`: the order of the work; knows no step's details."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from members.adapters.blocking import blocking
 from members.adapters.build_step import Budget, StepFailed
 from members.adapters.git_checkout import Git
 from members.adapters.interpreters import Interpreter
-from members.adapters.oci_layout import PYTHON_LABEL, START_LABEL, OciLayoutStore, unpacked_path
+from members.adapters.oci_layout import PYTHON_LABEL, START_LABEL, OciLayoutStore
 from members.adapters.sandbox import ENVIRONMENT, HOME, Limits
 from members.adapters.uv_install import InstallFailed, NeedsSource, NoNetwork, Uv
 from members.adapters.workbench import Fence, Workbench, workbench
@@ -46,7 +46,8 @@ class ProcessBuilder:
         git_protocols: Sequence[str],
         file_roots: Sequence[Path],
     ) -> None:
-        """`timeout` s and `output` bytes of log are one build's, `memory` and `disk` bytes one process's and file's.
+        """`timeout` s and `output` bytes of log are for a build, `memory` bytes of address space for
+        each of its processes and `disk` bytes for each of its files.
 
         `cache_dir` may be shared with other members: it holds what uv has downloaded.
         """
@@ -58,7 +59,7 @@ class ProcessBuilder:
         self._output = output
         self._git = Git(tuple(git_protocols), tuple(file_roots))
         self._uv = Uv(Path(uv.find_uv_bin()), cache_dir / "uv")
-        self._base = BaseImage(store=store, state_dir=state_dir, uv=self._uv)
+        self._base = BaseImage(store=store, uv=self._uv)
         self._interpreters: dict[str | None, Interpreter] = {}
 
     def prepare(self) -> None:
@@ -74,7 +75,10 @@ class ProcessBuilder:
         return {"builder": "process", "uv-version": version("uv"), "isolation": str(self._fence.isolation)}
 
     async def warm(self) -> AsyncGenerator[str, None]:
-        """Makes what every build needs, once: the base image for the default interpreter. Raises BuildBroken."""
+        """Makes what every build needs, once: the base image for the default interpreter.
+
+        Raises BuildBroken.
+        """
         async with aclosing(self._make_base(await self._interpreter(None))) as lines:
             async for line in lines:
                 yield line
@@ -109,7 +113,7 @@ class ProcessBuilder:
             async for text in lines:
                 yield BuildLine(text)
         base = base_image.image_name(python)
-        async with aclosing(self._assemble(wanted, bench, unpacked_path(self._state_dir, base))) as lines:
+        async with aclosing(self._assemble(wanted, bench, self._store.place(base))) as lines:
             async for text in lines:
                 yield BuildLine(text)
         yield BuildLine("Storing the image in the shared folder\n", "pushing")
@@ -144,7 +148,7 @@ class ProcessBuilder:
             await asyncio.to_thread(trees.drop_special, bench.tree)
 
     async def _install(self, wanted: Recipe, bench: Workbench, base: Path) -> AsyncGenerator[str, None]:
-        """Base and repository in one resolution: what contradicts the base is an error, and not found out later."""
+        """Base and repository in one resolution: what contradicts the base is an error at once."""
         asked = ["-r", self._uv.base(bench, "requirements.in")]
         for path in wanted.requirements:
             asked += ["-r", path]
@@ -203,8 +207,8 @@ class ProcessBuilder:
             if found is None:
                 there = ", ".join(await asyncio.to_thread(interpreters.versions, self._uv.program))
                 raise BuildFailed(
-                    f"The repository asks for Python {request}, which this member does not have. It has {there}. "
-                    "A member with the docker runtime can build this repository."
+                    f"The repository asks for Python {request}, which this member does not have. "
+                    f"It has {there}. A member with the docker runtime can build this repository."
                 )
             self._interpreters[request] = found
         return self._interpreters[request]

@@ -31,8 +31,8 @@ _NEEDS_SOURCE = re.compile(
     r"--no-build|building from source is disabled|source distributions? .*disabled", re.IGNORECASE
 )
 _NO_NETWORK = re.compile(
-    r"error sending request|failed to fetch|dns error|could not connect|client error \(connect\)|operation timed out"
-    r"|network was disabled",
+    r"error sending request|failed to fetch|dns error|could not connect|client error \(connect\)"
+    r"|operation timed out|network was disabled",
     re.IGNORECASE,
 )
 _COMPLAINT = re.compile(r"\s*(error:|× |warning: failed)", re.IGNORECASE)
@@ -86,7 +86,10 @@ class Uv:
                 yield line
 
     async def install_any(self, bench: Workbench, *wanted: str) -> AsyncGenerator[str, None]:
-        """Installs also what must be built, with a cache of this build's own. Raises NoNetwork or InstallFailed."""
+        """Installs also what must be built, with a cache of this build's own.
+
+        Raises NoNetwork or InstallFailed.
+        """
         async with aclosing(self._install(bench, bench.root / "cache", *wanted)) as lines:
             async for line in lines:
                 yield line
@@ -191,6 +194,6 @@ def use_own_python(env: Path, built_at: Sequence[str]) -> None:
 
 
 def _new_sources(env: Path, base: Path | None) -> list[str]:
-    """Packages' own tests are left out: nobody imports them, and with some packages they are half of all files."""
+    """Without packages' own tests: nobody imports them, and of some packages they are half of all files."""
     written = [path for path in trees.changes(env, base).written if path.endswith(".py")]
     return [path for path in written if not {"tests", "test"} & set(path.split("/")) and "\n" not in path]

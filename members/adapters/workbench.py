@@ -1,4 +1,4 @@
-"""The folder of one build and the sandboxed commands that work in it; knows nothing of git, uv and recipes."""
+"""The folder of one build and the commands that work in it; knows nothing of git, uv and recipes."""
 
 from __future__ import annotations
 
@@ -62,7 +62,10 @@ class Workbench:
     async def run(
         self, argv: Sequence[str], *more: Mount, variables: Mapping[str, str] | None = None
     ) -> AsyncGenerator[str, None]:
-        """Runs a command in the repository's folder and tells its lines. Raises what `build_step.step` raises."""
+        """Runs a command in the repository's folder and tells its lines.
+
+        Raises what `build_step.step` raises.
+        """
         environment = {**self._variables(*more), **(variables or {})}
         mounts = self.mounts(*mounts_for(environment), *more)
         home = inside(self.fence.isolation, self.home, mounts)

@@ -211,7 +211,8 @@ async def test_the_repositorys_own_project_is_installed(one: Member, image: str)
 
 async def test_setup_py_with_a_version_from_tags(safe: Member, image: str) -> None:
     folder = safe.repositories / image.split(":")[0]
-    setup = "from setuptools import setup\nimport subprocess\nv = subprocess.check_output(['git', 'describe', '--tags'])\n"
+    setup = "from setuptools import setup\nfrom subprocess import check_output\n"
+    setup += "v = check_output(['git', 'describe', '--tags'])\n"
     setup += "setup(name='tagged', version=v.decode().split('-')[0].strip(), py_modules=['tagged'])\n"
     repository(folder, {"setup.py": setup, "tagged.py": ""})
     git(folder, "tag", "3.5")
@@ -242,7 +243,7 @@ async def test_post_build_and_start(one: Member, image: str) -> None:
         assert not (here / "home" / "pipe").exists()
         assert labels_of(here)[START_LABEL] == "binder/start"
         assert member.run(image, "mine") == "123"
-    bases = (one.state / "images").glob("binder-federation-base-*")
+    bases = (one.root / "store" / "unpacked").glob("binder-federation-base-*")
     settings = [base / "env/etc/jupyter/jupyter_server_config.d/notebook.json" for base in bases]
     assert settings
     assert not any("changed" in file.read_text() for file in settings)
@@ -298,6 +299,13 @@ async def test_daemons_of_a_finished_build_are_gone(one: Member, image: str) -> 
     assert named(name) == []
 
 
+def appears(name: str) -> bool:
+    end = time.monotonic() + 10
+    while not named(name) and time.monotonic() < end:
+        time.sleep(0.02)
+    return bool(named(name))
+
+
 async def test_closing_early_ends_everything(one: Member, image: str) -> None:
     name = f"binder-test-closed-{os.getpid()}-{one.isolation}"
     source = new(one, image, {"postBuild": DAEMON.format(name=name, sleep=1000)})
@@ -305,9 +313,7 @@ async def test_closing_early_ends_everything(one: Member, image: str) -> None:
         async for line in lines:
             if line.message == "started\n":
                 break
-        async with asyncio.timeout(10):
-            while not named(name):
-                await asyncio.sleep(0.02)
+        assert await asyncio.to_thread(appears, name)
     assert named(name) == []
     assert not await one.store().has(image)
 
@@ -321,14 +327,14 @@ async def test_memory_limit(safe: Member, image: str) -> None:
 
 
 async def test_runtime_txt_picks_an_interpreter_that_is_here(safe: Member, image: str) -> None:
-    version = safe_version = await _default_version(safe)
+    version = default_version(safe)
     await built(safe.builder(), new(safe, image, {"runtime.txt": f"python-{version}\n"}), image)
     show = "import sys; print('%d.%d' % sys.version_info[:2])"
-    assert safe.run(image, "python", "-c", show) == safe_version
+    assert safe.run(image, "python", "-c", show) == version
 
 
-async def _default_version(member: Member) -> str:
-    (base, *_) = (member.state / "images").glob("binder-federation-base-python*")
+def default_version(member: Member) -> str:
+    (base,) = (member.root / "store" / "unpacked").glob("binder-federation-base-python*")
     return base.name.removeprefix("binder-federation-base-python").partition("_")[0]
 
 
@@ -439,3 +445,5 @@ async def test_two_members_that_start_at_once_make_one_base(machine: Path) -> No
     told = [line for lines in await asyncio.gather(warm("a"), warm("b")) for line in lines]
     assert len([line for line in told if line.startswith("Making the base")]) == 1
     assert len(list((root / "store" / "blobs" / "sha256").iterdir())) == 3
+    assert len(list((root / "store" / "unpacked").iterdir())) == 1
+    assert list((root / "store" / "incoming").iterdir()) == []

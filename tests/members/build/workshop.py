@@ -140,7 +140,7 @@ class Member:
         return [*(self.state / "builds").iterdir(), *(self.state / "unpacking").iterdir()]
 
     def run(self, image: str, *argv: str) -> str:
-        """What a command of the environment prints when run as in a session: environment read-only, home not."""
+        """What a program of the environment prints in a session: the environment read-only, home not."""
         here = unpacked_path(self.state, image)
         mounts = (Mount(here / "env", ENVIRONMENT), Mount(here / "home", HOME, True))
         program = inside(self.isolation, here / "env" / "bin" / argv[0], mounts)
