@@ -40,6 +40,12 @@ class HubParameters:
     log_level: str
 
     @property
+    def bind_url(self) -> str:
+        """Where the proxy listens, prefix included."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}{self.base_url}"
+
+    @property
     def sessions_dir(self) -> Path:
         return self.state_dir / "sessions"
 

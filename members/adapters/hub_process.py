@@ -14,7 +14,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
@@ -30,6 +30,7 @@ from members.core.model import Isolation
 CONFIG = Path(__file__).parent.parent / "hub" / "jupyterhub_config.py"
 _LARGEST_LOG = 10 * 1024**2  # bytes, then the log of the run before is set aside
 _LOOK_EVERY = 0.1  # seconds between two looks at a starting hub
+_DYING = 8.0  # seconds that killed sessions may take to end: without a sandbox they get some of grace
 # What the hub and, through it, the sessions may know of the member's environment.
 _PASSED_ON = (
     *("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR"),
@@ -123,8 +124,8 @@ class HubProcess:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._take_lock()
         try:
-            self._require_free_port()
-            await asyncio.to_thread(self._clean)
+            await self._until_port_is_free()
+            await self._clean()
             await self._spawn()
             async with asyncio.timeout(self._start_limit):
                 await self._until_ready()
@@ -159,9 +160,11 @@ class HubProcess:
                     os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
         if self._lock is not None:
-            await asyncio.to_thread(self._clean)
-            self._lock.close()
-            self._lock = None
+            try:
+                await self._clean()
+            finally:
+                self._lock.close()
+                self._lock = None
 
     def _take_lock(self) -> None:
         """Two members on one folder would remove each other's sessions. The kernel lets go when we die."""
@@ -175,21 +178,24 @@ class HubProcess:
             ) from None
         self._lock = lock
 
-    def _require_free_port(self) -> None:
+    async def _until_port_is_free(self) -> None:
+        """A killed predecessor's proxy may still be dying."""
         host, port = self._address
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError as error:
-                raise HubFailed(f"hub.port: {host} port {port} cannot be used: {error.strerror}") from None
+        try:
+            await _patiently(lambda: _bind_once(host, port))
+        except OSError as error:
+            raise HubFailed(f"hub.port: {host} port {port} cannot be used: {error.strerror}") from None
 
-    def _clean(self) -> None:
+    async def _clean(self) -> None:
         """Removes what sessions leave, ours or a killed predecessor's; the log stays."""
-        trees.remove(self._parameters.sessions_dir)
         for name in ("parameters.json", "proxy.pid"):
             (self._folder / name).unlink(missing_ok=True)
+        try:
+            await _patiently(lambda: trees.remove(self._parameters.sessions_dir))
+        except OSError as error:
+            raise HubFailed(
+                f"state_dir: {self._parameters.sessions_dir} cannot be removed: {error}"
+            ) from None
 
     async def _spawn(self) -> None:
         self._parameters.sessions_dir.mkdir(mode=0o700)
@@ -215,9 +221,7 @@ class HubProcess:
     async def _until_ready(self) -> None:
         """The hub itself and the way through the proxy must both answer."""
         assert self._process is not None
-        host, port = self._address
-        shown = f"[{host}]" if ":" in host else host
-        urls = [f"{self.api_url}health", f"http://{shown}:{port}{self._parameters.base_url}hub/api/health"]
+        urls = [f"{self.api_url}health", f"{self._parameters.bind_url}hub/api/health"]
         timeout = aiohttp.ClientTimeout(total=5)
         async with aiohttp.ClientSession(timeout=timeout) as http:
             while urls:
@@ -235,6 +239,24 @@ class HubProcess:
     def _obituary(self, status: int) -> str:
         lines = self.log_file.read_text(errors="replace").strip().splitlines()[-10:]
         return f"JupyterHub ended while starting (status {status}); see {self.log_file}\n" + "\n".join(lines)
+
+
+async def _patiently(act: Callable[[], None]) -> None:
+    """Does it as soon as the processes of a run that just ended let us; raises their last OSError."""
+    deadline = asyncio.get_running_loop().time() + _DYING
+    while True:
+        try:
+            return await asyncio.to_thread(act)
+        except OSError:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+        await asyncio.sleep(_LOOK_EVERY)
+
+
+def _bind_once(host: str, port: int) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
 
 
 def _free_ports(count: int) -> list[int]:

@@ -30,7 +30,7 @@ def configure(c: Config, parameters: HubParameters) -> None:
 
 def _hub(c: Config, parameters: HubParameters) -> None:
     hub = c.JupyterHub
-    hub.bind_url = f"http://{parameters.host}:{parameters.port}{parameters.base_url}"
+    hub.bind_url = parameters.bind_url
     hub.hub_bind_url = f"{_LOOPBACK}:{parameters.hub_port}"
     # The visitor reaches sessions and the token-guarded API, none of the hub's own pages; every other
     # address gets the proxy's error page, which our templates word.

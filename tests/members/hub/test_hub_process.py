@@ -155,7 +155,8 @@ async def _status(http: aiohttp.ClientSession, url: str) -> int:
         return 0
 
 
-async def test_a_taken_port_is_told_by_its_key(tmp_path: Path) -> None:
+async def test_a_taken_port_is_told_by_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("members.adapters.hub_process._DYING", 0.3)
     server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
     options = hub_options(tmp_path, Isolation.NONE, ["false"])
     options["port"] = port = server.sockets[0].getsockname()[1]

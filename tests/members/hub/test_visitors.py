@@ -113,6 +113,22 @@ async def test_a_server_that_ends_while_starting_fails_with_its_last_words(share
     ] == []
 
 
+async def test_a_session_that_dies_is_told_to_its_visitor_and_cleared_away(shared: Running) -> None:
+    ready, token = await shared.launch(STARTED)
+    own = [each for each in children(shared) if f"/user/{ready.name}/" in " ".join(each.cmdline())]
+    own[0].kill()
+    async with asyncio.timeout(5):
+        while (answer := await shared.text(f"{ready.url}lab?token={token}"))[0] == 200:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert answer[0] in (404, 503)
+    assert "Binder not found" in answer[1]
+    folder = shared.state_dir / "sessions" / ready.name
+    async with asyncio.timeout(15):
+        while STARTED in await shared.client.sessions() or folder.exists():  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+    assert (await shared.text(f"{ready.url}lab?token={token}"))[0] == 404
+
+
 async def test_an_image_that_is_not_there_fails_clearly(shared: Running) -> None:
     with pytest.raises(LaunchFailed, match="no JupyterLab on this member"):
         await shared.launch("registry.example.org/nothing:1")
