@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 from members.core.facts import Fact
@@ -155,6 +155,7 @@ class FakeHub:
         self.next_name = ""
         self.messages = ["Server requested"]
         self.errors: list[Exception | None] = []
+        self.create_pause = 0.0
         self.create_error: Exception | None = None
         self.sessions_error: Exception | None = None
         self.created: list[FakeSession] = []
@@ -162,6 +163,7 @@ class FakeHub:
         self.well = True
 
     async def create(self, request: SessionRequest) -> FakeSession:
+        await asyncio.sleep(self.create_pause)
         if self.create_error is not None:
             raise self.create_error
         session = FakeSession(self, request, len(self.created))
@@ -181,9 +183,10 @@ class FakeHub:
         return HealthCheck("JupyterHub API", self.well)
 
 
-async def until(condition: object, limit: float = 5.0) -> None:
-    """Waits until a callable is true; fails the test after `limit` seconds."""
-    assert callable(condition)
+async def until(condition: Callable[[], object], limit: float = 5.0) -> None:
+    """Waits until the condition is true; fails the test after `limit` seconds."""
     async with asyncio.timeout(limit):
-        while not condition():
+        while True:
+            if condition():
+                return
             await asyncio.sleep(0.005)

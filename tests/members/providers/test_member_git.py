@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import aiohttp
+import psutil
 from aiohttp import web
 from member_fakes import Listener
 from pytest import fixture, mark, raises
@@ -15,6 +16,7 @@ from pytest import fixture, mark, raises
 from members.core.model import ResolveError, SpecError
 from members.providers.base import Tools
 from members.providers.git import Git, GitConfig
+from members.providers.lsremote import LsRemoteFailed, ls_remote
 
 
 def run(*argv: str, cwd: Path) -> str:
@@ -73,7 +75,7 @@ async def test_an_unknown_ref_is_none(repo: Path) -> None:
 
 async def test_a_folder_that_is_no_repository_is_an_error_in_gits_words(repo: Path) -> None:
     (repo.parent / "empty").mkdir()
-    with raises(ResolveError, match="^Unable to run git ls-remote to get the `resolved_ref`: fatal: "):
+    with raises(ResolveError, match=r"^Unable to run git ls-remote to get the `resolved_ref`: fatal: "):
         await resolve(local(repo), f"file://{repo.parent}/empty", "HEAD")
 
 
@@ -135,10 +137,16 @@ async def test_a_host_that_never_answers_ends_at_the_limit_with_all_processes() 
     port = server.sockets[0].getsockname()[1]
     with raises(ResolveError, match="no answer within"):
         await resolve(GitConfig(timeout="300ms"), f"http://127.0.0.1:{port}/repo", "main")  # type: ignore[arg-type]
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert f"127.0.0.1:{port}/repo" not in listed
+    assert not [
+        p for p in psutil.process_iter(["cmdline"]) if f":{port}/repo" in " ".join(p.info["cmdline"] or ())
+    ]
     hanging.set()
     server.close()
+
+
+async def test_git_itself_knows_which_protocols_are_allowed(repo: Path) -> None:
+    with raises(LsRemoteFailed, match="transport 'file' not allowed"):
+        await ls_remote(f"file://{repo}", "HEAD", protocols=("https",), timeout=10)
 
 
 async def test_a_redirect_cannot_reach_another_protocol(repo: Path) -> None:

@@ -279,10 +279,23 @@ async def test_a_full_member_refuses_a_known_image_after_saying_so() -> None:
 async def test_simultaneous_launches_do_not_share_the_last_seat() -> None:
     stage = make_stage(Quota(total=3))
     stage.store.images.add(IMAGE)
+    stage.hub.create_pause = 0.02  # in which the hub does not count them yet
     stories = await asyncio.gather(*(stage.events() for _ in range(8)))
     ends = [story[-1]["phase"] for story in stories]
     assert (ends.count("ready"), ends.count("failed")) == (3, 5)
     assert len(stage.hub.running) == 3
+
+
+async def test_a_session_that_the_hub_counts_is_not_counted_twice() -> None:
+    stage = make_stage(Quota(total=2))
+    stage.store.images.add(IMAGE)
+    stage.hub.gate.clear()
+    launches = [asyncio.create_task(stage.last())]
+    await until(lambda: len(stage.hub.running) == 1)
+    launches.append(asyncio.create_task(stage.last()))
+    await until(lambda: len(stage.hub.running) == 2 or launches[1].done())
+    stage.hub.gate.set()
+    assert [event["phase"] for event in await asyncio.gather(*launches)] == ["ready", "ready"]
 
 
 async def test_a_seat_of_a_failed_launch_is_free_again() -> None:
