@@ -18,7 +18,7 @@ from rich.console import Console
 from federation import settings as front_door_settings
 from federation.follow.display import Display
 from federation.follow.launch import LaunchFailed, follow
-from federation.follow.stream import Unreachable
+from federation.follow.stream import BrokenOff, Unreachable
 from federation.follow.wanted import Unclear, front_door_url, read
 from federation.local.layout import Layout
 from federation.local.lock import Locked
@@ -31,7 +31,7 @@ from federation.local.report import Report
 from federation.local.repositories import RepositoryError
 from federation.local.up import up as run_up
 from federation.settings import SettingsError
-from federation.settings.local import LocalFile, Runtime, is_local, load_local, local_schema
+from federation.settings.local import Kind, LocalFile, Runtime, kind_of, load_local, local_schema
 
 FAILED, USAGE, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
 STATE_DIR = Path(".binder-federation")
@@ -136,8 +136,13 @@ def launch(
         refuse(problem, USAGE)
     except LaunchFailed as problem:
         refuse(problem, FAILED)
-    except Unreachable as problem:
+    except BrokenOff as problem:
         refuse(problem, UNREACHABLE)
+    except Unreachable as problem:
+        refuse(
+            f"{problem}\nStart a federation with `binder-federation up`, or name one with --front-door.",
+            UNREACHABLE,
+        )
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     typer.echo(url)
@@ -154,7 +159,7 @@ def check_config(
         kind = _check(file)
     except SettingsError as problem:
         refuse(problem, USAGE)
-    typer.echo(f"{file}: a good {kind}")
+    typer.echo(f"{file}: good, for a {kind}")
 
 
 @app.command("print-schema")
@@ -185,13 +190,16 @@ def _front_door_nearby() -> str:
     return running_front_door(Layout(STATE_DIR)) or DEFAULT_FRONT_DOOR
 
 
-def _check(file: Path) -> str:
-    """Checks the file as what it is and says so in words."""
-    if is_local(file):
+def _check(file: Path) -> Kind:
+    """Checks the file as what it is and says what that is."""
+    kind = kind_of(file)
+    if kind is Kind.MEMBER:
+        refuse(f"{file} is a member's: check it with `binder-member check-config {file}`", USAGE)
+    if kind is Kind.LOCAL:
         load_local(file)
-        return "configuration of a local federation"
-    front_door_settings.load(file)
-    return "configuration of a front door"
+    else:
+        front_door_settings.load(file)
+    return kind
 
 
 def main() -> None:

@@ -33,14 +33,19 @@ def end_orphans(own: Collection[int]) -> int:
 
     A killed orphan's own children arrive a moment later: call again until it returns 0.
     """
-    living = 0
-    for pid in children(os.getpid()):
-        if pid in own:
-            continue
-        process = identify(pid)
-        if process is not None:
-            living += 1
-            send(process, signal.SIGKILL)
+    living = [process for pid in _orphans(own) if (process := identify(pid)) is not None]
+    for process in living:
+        send(process, signal.SIGKILL)
+    reap_orphans(own)
+    return len(living)
+
+
+def reap_orphans(own: Collection[int]) -> None:
+    """Lets go of the orphans that have ended by themselves; those that live are left alone."""
+    for pid in _orphans(own):
         with suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
-    return living
+
+
+def _orphans(own: Collection[int]) -> tuple[int, ...]:
+    return tuple(pid for pid in children(os.getpid()) if pid not in own)

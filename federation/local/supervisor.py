@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from federation.local.child import Child, Program
-from federation.local.orphans import end_orphans
+from federation.local.orphans import end_orphans, reap_orphans
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.5, 15.0  # seconds before a dead program is started again
 _STEADY_AFTER = 30.0  # seconds of life after which an end counts as the first again
+_REAP_EVERY = 5.0  # seconds between two looks for orphans that have ended
 _ORPHAN_ROUNDS = 40  # looks for orphans, 50 ms apart: each round ends one generation
 
 
@@ -73,7 +74,12 @@ class Supervisor:
 
     async def watch(self) -> None:
         """Lasts as long as the keepers do; raises what went wrong in one, so that it does not go unseen."""
-        ended, _ = await asyncio.wait(self._tasks(), return_when=asyncio.FIRST_COMPLETED)
+        ended: set[asyncio.Task[None]] = set()
+        while not ended:
+            ended, _ = await asyncio.wait(
+                self._tasks(), timeout=_REAP_EVERY, return_when=asyncio.FIRST_COMPLETED
+            )
+            reap_orphans(self._own())
         for task in ended:
             task.result()
 

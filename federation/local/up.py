@@ -39,6 +39,8 @@ def up(wish: Wish, report: Report) -> None:
     """
     layout = Layout(wish.state_dir.resolve())
     layout.create()
+    if wish.ready_file is not None:
+        wish.ready_file.resolve().parent.mkdir(parents=True, exist_ok=True)
     with hold(layout.lock):
         with report.step("Preparing"):
             plan = _prepare(wish, layout, report)
@@ -133,8 +135,7 @@ class _Up:
         if isinstance(fact, Started):
             if fact.again:
                 self._report.done(f"{fact.name} was started again (pid {fact.pid})")
-            if self._ready:
-                self._write_ready()
+            self._tell_again()
             return
         self._complain(fact)
 
@@ -143,7 +144,7 @@ class _Up:
         what = ending(fact.code) + (f" ({fact.problem})" if fact.problem else "")
         self._report.warn(f"{fact.name} {what}; starts again in {fact.next_start:.1f} s (log: {log})")
         if self._ready:
-            self._write_ready()
+            self._tell_again()
             return
         lines = tail(log)
         if any(sign in line.lower() for line in lines for sign in _PORT_TAKEN):
@@ -158,6 +159,14 @@ class _Up:
     def _give_up(self, why: str) -> None:
         if not self._broken.done():
             self._broken.set_exception(NotReady(why))
+
+    def _tell_again(self) -> None:
+        """Brings the ready files to the present pids; a federation that runs does not end for them."""
+        if self._ready:
+            try:
+                self._write_ready()
+            except OSError as problem:
+                self._report.warn(f"the ready file could not be renewed: {problem}")
 
     def _write_ready(self) -> None:
         text = ready_text(self._plan, self._layout, self._token, self._supervisor.pid)

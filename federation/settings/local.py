@@ -6,6 +6,7 @@ Knows no port that is free, no folder that exists and no process.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -57,7 +58,16 @@ def _folder_name(text: str) -> str:
 
 
 _ABSENT = object()
-_OWN_KEYS = {"port", "runtime", "front_door", "member"}
+_LOCAL_KEYS = {"port", "runtime", "front_door", "member"}
+_MEMBER_KEYS = {"name", "state_dir", "image_prefix", "isolation", "images", "build", "sessions", "hub"}
+
+
+class Kind(StrEnum):
+    """The configuration files of a federation."""
+
+    FRONT_DOOR = "front door"
+    LOCAL = "local federation"
+    MEMBER = "member"
 
 
 def _local_front_door() -> dict[str, Any]:
@@ -117,10 +127,17 @@ def load_local(path: Path | None) -> LocalFile:
     return LocalFile() if path is None else check(LocalFile, read_document(path))
 
 
-def is_local(path: Path) -> bool:
-    """Whether it is a local federation: a front door names its members, this one counts them."""
-    data = read_document(path).data
-    return isinstance(data.get("members"), int) or bool(_OWN_KEYS & data.keys())
+def kind_of(path: Path) -> Kind:
+    """What a file is meant to be, told by the keys that only one kind has. Raises `SettingsError`.
+
+    A front door names its members, a local federation counts them, a member has none.
+    """
+    keys = read_document(path).data
+    if "members" not in keys and "hosts" not in keys and _MEMBER_KEYS & keys.keys():
+        return Kind.MEMBER
+    if isinstance(keys.get("members"), int) or _LOCAL_KEYS & keys.keys():
+        return Kind.LOCAL
+    return Kind.FRONT_DOOR
 
 
 def load_examples(path: Path) -> tuple[ExampleSection, ...]:

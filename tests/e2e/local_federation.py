@@ -50,6 +50,7 @@ class Federation:
     folder: Path
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    family: list[psutil.Process] = field(default_factory=list)
 
     @property
     def state(self) -> Path:
@@ -99,9 +100,20 @@ class Federation:
         self.process.send_signal(number)
         return self.process.wait(60)
 
+    def descendants(self) -> list[str]:
+        """Everything that runs below `up` now, and is looked for in `leftovers` from now on."""
+        assert self.process is not None
+        found = psutil.Process(self.process.pid).children(recursive=True)
+        self.family.extend(found)
+        return [text for process in found if (text := _shown(process))]
+
     def leftovers(self) -> list[str]:
-        """Every process that was started from the state folder, works in it or names it."""
-        return [text for process in psutil.process_iter() if (text := _of_folder(process, str(self.state)))]
+        """Every process that works in the state folder or names it, and whatever once ran below `up`."""
+        found = {
+            process.pid: text for process in psutil.process_iter() if (text := _of_folder(process, self))
+        }
+        found |= {process.pid: text for process in self.family if (text := _shown(process))}
+        return sorted(found.values())
 
     def repository(self, name: str, **files: str) -> str:
         """Adds a git repository to those the members may build; returns its spec at HEAD.
@@ -138,19 +150,21 @@ class Federation:
             return False
 
 
-def _of_folder(process: psutil.Process, folder: str) -> str:
+def _shown(process: psutil.Process) -> str:
     try:
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return ""
-        words = " ".join(process.cmdline())
-        own = folder in words or process.cwd().startswith(folder) or _marked(process, folder)
-        return f"{process.pid} {words}" if own else ""
+        dead = not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+        return "" if dead else f"{process.pid} {' '.join(process.cmdline())}"
     except psutil.Error:
         return ""
 
 
-def _marked(process: psutil.Process, folder: str) -> bool:
-    return any(folder in value for value in process.environ().values())
+def _of_folder(process: psutil.Process, federation: Federation) -> str:
+    folder = str(federation.state)
+    try:
+        told = [*process.cmdline(), process.cwd(), *process.environ().values()]
+    except psutil.Error:
+        return ""
+    return _shown(process) if any(folder in word for word in told) else ""
 
 
 def spec(repository: Path) -> str:

@@ -34,9 +34,10 @@ async def test_nothing_is_left_running(
 
         async def half_way() -> bool:
             assert not building.done(), building.result().events[-3:]
-            return any("sleep 600" in process for process in federation.leftovers())
+            return any("sleep 600" in process for process in federation.descendants())
 
         await eventually(half_way)
+        assert len(federation.descendants()) > 12  # hubs, proxies, a notebook, a build, their sandboxes
         assert await asyncio.to_thread(federation.end, number) == code
         building.cancel()
         await asyncio.gather(building, return_exceptions=True)

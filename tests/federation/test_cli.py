@@ -71,12 +71,18 @@ def test_serve_says_that_its_port_is_taken(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "kind"), [("federation.yaml", "of a front door"), ("local.yaml", "of a local federation")]
+    ("file", "kind"), [("federation.yaml", "for a front door"), ("local.yaml", "for a local federation")]
 )
 def test_the_shipped_files_are_good(file: str, kind: str) -> None:
     result = run("check-config", str(CONFIG / file))
     assert result.exit_code == 0
     assert kind in result.stdout
+
+
+def test_a_members_file_is_sent_to_the_members_own_check() -> None:
+    result = run("check-config", str(CONFIG / "member.yaml"))
+    assert result.exit_code == 2
+    assert "binder-member check-config" in result.stderr
 
 
 def test_upstreams_json_is_good(tmp_path: Path) -> None:

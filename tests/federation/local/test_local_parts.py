@@ -25,7 +25,7 @@ from federation.local.prepare import Wish, make_plan, shipped_examples, write_co
 from federation.local.processes import Identity, family, identify, runs, send, write_pid_file
 from federation.local.supervisor import delay
 from federation.settings import SettingsError
-from federation.settings.local import LocalFile, is_local, load_examples, load_local
+from federation.settings.local import Kind, LocalFile, kind_of, load_examples, load_local
 
 CONFIG = Path(__file__).resolve().parents[3] / "config"
 
@@ -256,9 +256,11 @@ def test_a_bad_local_file_is_refused_with_key_value_and_expectation(
     assert f"{path}:1" in str(refusal.value)
 
 
-def test_local_files_are_told_from_a_front_doors() -> None:
-    assert is_local(CONFIG / "local.yaml")
-    assert not is_local(CONFIG / "federation.yaml")
+@pytest.mark.parametrize(
+    ("file", "kind"), [("local", Kind.LOCAL), ("federation", Kind.FRONT_DOOR), ("member", Kind.MEMBER)]
+)
+def test_the_kinds_of_files_are_told_apart(file: str, kind: Kind) -> None:
+    assert kind_of(CONFIG / f"{file}.yaml") is kind
 
 
 def test_signals_reach_only_the_process_that_was_meant() -> None:
