@@ -49,7 +49,7 @@ lock: $(BIN)/uv  ## takes the newest versions that pyproject.toml allows
 	@export UV_CUSTOM_COMPILE_COMMAND="make lock"; compile="$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --python-version 3.11 pyproject.toml"; \
 	$$compile -o .ci/lock/run.lock && \
 	$$compile --extra node -c .ci/lock/run.lock -o .ci/lock/node.lock && \
-	$$compile --group dev -c .ci/lock/run.lock -o .ci/lock/dev.lock
+	$$compile --group dev -c .ci/lock/node.lock -o .ci/lock/dev.lock
 
 clean:
 	@rm -rf $(VENV) .binder-federation
