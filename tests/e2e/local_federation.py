@@ -30,10 +30,10 @@ LAUNCH_LIMIT = 120.0
 CONFIG = """
 front_door:
   health: {interval: 1s, timeout: 2s, fall: 2, rise: 1}
-  launch: {connect_timeout: 2s, stuck_after: 60s}
+  launch: {connect_timeout: 15s, stuck_after: 60s}
   providers: [gh, git]
 member:
-  sessions: {max: 40, idle_timeout: 30m}
+  sessions: {max: 150, idle_timeout: 30m}
 """
 
 
