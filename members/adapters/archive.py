@@ -35,7 +35,10 @@ class Damaged(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A finished layer: `digest` and `diff_id` (of the uncompressed tar) start with `sha256:`; size in bytes."""
+    """A finished layer: `digest` and `diff_id` (of the uncompressed tar) start with `sha256:`.
+
+    Size in bytes.
+    """
 
     digest: str
     diff_id: str
@@ -82,7 +85,10 @@ def unpack(stop: Event, layer: Path, digest: str, into: Path) -> None:
 
 
 def _feed(stop: Event, source: IO[bytes], digest: str, sink: IO[bytes]) -> None:
-    """Decompresses `source` into `sink`. The digest is checked to the end even when the sink has closed early."""
+    """Decompresses `source` into `sink`.
+
+    The digest is checked to the end even when the sink has closed early.
+    """
     seen, listening = hashlib.sha256(), True
     decompressor = zstandard.ZstdDecompressor().decompressobj()
     while chunk := source.read(_CHUNK):

@@ -1,4 +1,4 @@
-"""Runs a blocking job in a thread and waits for its end even when cancelled; knows nothing of what the job does."""
+"""A blocking job in a thread, whose end is always awaited; knows nothing of what the job does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ class Stopped(Exception):
 async def blocking(
     job: Callable[Concatenate[Event, Arguments], Result], *args: Arguments.args, **kwargs: Arguments.kwargs
 ) -> Result:
-    """`job(stop, ...)` in a thread. On cancellation `stop` is set and the job's end awaited, so that nothing runs on.
+    """`job(stop, ...)` in a thread.
+
+    On cancellation `stop` is set and the job's end awaited, so that nothing runs on.
 
     The job must look at `stop` at least every second and raise Stopped when it is set.
     """

@@ -15,14 +15,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import NamedTemporaryFile, mkdtemp
 from typing import IO, Any
 
+from members.adapters import trees
 from members.adapters.archive import MEDIA_TYPE
 
 BLOBS = Path("blobs", "sha256")
 REF_NAME = "org.opencontainers.image.ref.name"
-_INCOMING = "incoming"  # unfinished blobs, on the file system of the finished ones
+_INCOMING = "incoming"  # unfinished blobs and trees, on the file system of the finished ones
+_UNPACKED = "unpacked"
 _LOCK = "index.lock"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -70,8 +72,8 @@ class Folder:
         self._path = path
 
     def prepare(self) -> None:
-        """Makes an empty layout where there is none, and removes blobs that killed writers left unfinished."""
-        for name in (BLOBS, _INCOMING):
+        """Makes an empty layout where there is none; removes blobs that killed writers left unfinished."""
+        for name in (BLOBS, _INCOMING, _UNPACKED):
             (self._path / name).mkdir(parents=True, exist_ok=True)
         with self._lock():
             layout = self._path / "oci-layout"
@@ -80,9 +82,11 @@ class Folder:
             if not (self._path / "index.json").exists():
                 self._write_index([])
         for leftover in (self._path / _INCOMING).iterdir():
-            with suppress(OSError), leftover.open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while its writer lives
-                leftover.unlink()
+            with (
+                suppress(OSError),
+                _locked(leftover, fcntl.LOCK_EX | fcntl.LOCK_NB),
+            ):  # refused while its writer lives
+                trees.remove(leftover) if leftover.is_dir() else leftover.unlink()
 
     def probe(self) -> None:
         """Raises StoreFault or OSError unless the index can be read and a blob be written."""
@@ -135,6 +139,21 @@ class Folder:
         with self._lock():
             others = [known for known in self._read_index() if _name(known) != name]
             self._write_index([*others, entry])
+
+    @property
+    def unpacked(self) -> Path:
+        """The folder for trees that all members of the machine use."""
+        return self._path / _UNPACKED
+
+    @contextmanager
+    def incoming_tree(self) -> Iterator[Path]:
+        """A new folder beside `unpacked`, for a tree that will be renamed into it; gone at the end."""
+        here = Path(mkdtemp(dir=self._path / _INCOMING))
+        with _locked(here, fcntl.LOCK_EX):
+            try:
+                yield here
+            finally:
+                trees.remove(here)
 
     @contextmanager
     def incoming(self) -> Iterator[Incoming]:
@@ -199,7 +218,10 @@ class Folder:
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        """Held for the milliseconds that a change of the index takes; the kernel frees it when its holder dies."""
+        """Held for the milliseconds that a change of the index takes.
+
+        The kernel frees it when its holder dies.
+        """
         with (self._path / _LOCK).open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
@@ -212,6 +234,17 @@ def _name(entry: Mapping[str, Any]) -> object:
 
 def _pick(descriptor: Mapping[str, Any]) -> dict[str, Any]:
     return {"digest": descriptor["digest"], "size": int(descriptor["size"])}
+
+
+@contextmanager
+def _locked(path: Path, how: int) -> Iterator[None]:
+    """Holds the lock of a file or folder; BlockingIOError when it is taken and `how` says not to wait."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, how)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _sync_folder(path: Path) -> None:

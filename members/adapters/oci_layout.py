@@ -1,22 +1,24 @@
-"""The shared image folder: an OCI image layout that several members write and read at once; knows nothing of builds.
+"""The shared image folder, which several members write and read at once; knows nothing of builds.
 
-An image is its environment and its repository files (`env/`, `home/`), as layers of an OCI image; a reference
-name in index.json makes it known. An image may stand on a base image: it then shares the base's layers and
-adds one with what differs. Blobs are written aside and renamed, the index is replaced under a lock: a reader
-never sees half of anything.
+The folder is an OCI image layout. An image is its environment and its repository files (`env/`, `home/`), as
+layers of an OCI image; a reference name in index.json makes it known. An image may stand on a base image: it
+then shares the base's layers and adds one with what differs. Blobs are written aside and renamed, the index
+is replaced under a lock: a reader never sees half of anything.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import hashlib
 import json
 import re
 import shutil
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from threading import Event
 
@@ -30,13 +32,13 @@ BASE_LABEL = "org.opencontainers.image.base.name"
 PYTHON_LABEL = "binder.python"  # the interpreter that the environment was made from
 START_LABEL = "binder.start"  # the repository's start script, relative to its files
 PARTS = ("env", "home")
+SHARED = "binder-federation-base-"  # images of these names are unpacked once for all members of a machine
 FACTS = "image.json"  # beside the parts: name, layers and labels of the unpacked image
 
 
 def unpacked_path(state_dir: Path, image: str) -> Path:
     """Where an image lies ready to start on one member: `env/` and `home/` appear there at once, complete."""
-    safe = re.sub(r"[^A-Za-z0-9._-]", "_", image).lstrip(".")[-120:]
-    return state_dir / "images" / f"{safe}-{hashlib.sha256(image.encode()).hexdigest()[:12]}"
+    return state_dir / "images" / _safe_name(image)
 
 
 def labels_of(unpacked: Path) -> dict[str, str]:
@@ -46,7 +48,10 @@ def labels_of(unpacked: Path) -> dict[str, str]:
 
 
 class OciLayoutStore:
-    """Port `ImageStore` on a shared folder, and `put` for the builder. Call `prepare` once before anything else."""
+    """Port `ImageStore` on a shared folder, and `put` for the builder.
+
+    Call `prepare` once before anything else.
+    """
 
     def __init__(self, *, folder: Path, state_dir: Path) -> None:
         self._folder = Folder(folder)
@@ -64,8 +69,17 @@ class OciLayoutStore:
         except (OSError, StoreFault) as error:
             raise BuildBroken(f"the image store cannot be used: {error}") from error
 
+    def place(self, image: str) -> Path:
+        """Where the image lies, or will lie, unpacked. Base images, which nobody starts, are shared."""
+        if image.startswith(SHARED):
+            return self._folder.unpacked / _safe_name(image)
+        return unpacked_path(self._state_dir, image)
+
     async def has(self, image: str) -> bool:
-        """Whether the image and all its blobs are in the store with the right size. A damaged index holds nothing."""
+        """Whether the image and all its blobs are in the store with the right size.
+
+        A damaged index holds nothing.
+        """
         try:
             return await asyncio.to_thread(self._folder.find, image) is not None
         except (OSError, StoreFault):
@@ -79,11 +93,11 @@ class OciLayoutStore:
             return False
         return True
 
-    async def fetch(self, image: str) -> AsyncIterator[str]:
+    async def fetch(self, image: str) -> AsyncGenerator[str, None]:
         """Unpacks the image on this member unless it is there already; lines end with a newline.
 
-        Single flight per image: others wait for the first. A damaged blob is removed from the store, so that the next
-        launch builds it anew. Raises LaunchFailed.
+        Single flight per image: others wait for the first. A damaged blob is removed from the store, so that
+        the next launch builds it anew. Raises LaunchFailed.
         """
         if self._layers_here(image) is not None:
             return
@@ -117,7 +131,7 @@ class OciLayoutStore:
             here, stored = self._layers_here(base), await self._find(base)
             if here == tuple(layer.digest for layer in stored.layers):
                 below, labels = stored.layers, {**labels, BASE_LABEL: base}
-        base_tree = unpacked_path(self._state_dir, base) if base is not None and below else None
+        base_tree = self.place(base) if base is not None and below else None
         layer = await blocking(self._pack, tree, base_tree)
         found = Image((*below, layer), labels)
         await asyncio.to_thread(self._folder.publish, image, found)
@@ -147,7 +161,7 @@ class OciLayoutStore:
         return found
 
     async def _base_of(self, image: Image) -> str | None:
-        """The base whose layers, as the store has them now and as they lie here or will, the image starts with."""
+        """The image's base, if it still starts with the layers that store and member have of that."""
         base = image.labels.get(BASE_LABEL)
         if base is None:
             return None
@@ -164,43 +178,60 @@ class OciLayoutStore:
         python = image.labels.get(PYTHON_LABEL)
         if python is not None and not shutil.which(python):
             raise LaunchFailed(f"The image was built with {python}, which this member does not have")
-        aside = self._unpacking / uuid.uuid4().hex
-        start = unpacked_path(self._state_dir, base) if base is not None else None
+        start = self.place(base) if base is not None else None
         try:
-            await blocking(self._unpack, wanted, start, aside)
-            await asyncio.to_thread(self._appear, name, image, aside)
+            async with self._aside(name) as aside:
+                await blocking(self._unpack, wanted, start, aside)
+                await asyncio.to_thread(self._appear, name, image, aside)
         except archive.Damaged as error:
             raise LaunchFailed(f"The image is damaged and will be built again: {error}") from error
         except OSError as error:
             raise LaunchFailed(f"The image could not be unpacked: {error}") from error
-        finally:
-            await asyncio.shield(asyncio.to_thread(trees.remove, aside))
+
+    @asynccontextmanager
+    async def _aside(self, name: str) -> AsyncGenerator[Path, None]:
+        """An empty folder on the file system of the image's place, gone at the end."""
+        with (
+            self._folder.incoming_tree()
+            if name.startswith(SHARED)
+            else nullcontext(self._unpacking) as parent
+        ):
+            aside = parent / uuid.uuid4().hex
+            try:
+                yield aside
+            finally:
+                await asyncio.shield(asyncio.ensure_future(asyncio.to_thread(trees.remove, aside)))
 
     def _appear(self, name: str, image: Image, tree: Path) -> None:
-        """The complete tree becomes the unpacked image at once."""
+        """The complete tree becomes the unpacked image at once, unless another member was faster.
+
+        A tree on another file system than the shared place is left alone: a fetch will unpack it there.
+        """
         facts = {
             "image": name,
             "layers": [layer.digest for layer in image.layers],
             "labels": dict(image.labels),
         }
         (tree / FACTS).write_text(json.dumps(facts), encoding="utf-8")
-        tree.rename(unpacked_path(self._state_dir, name))
+        try:
+            tree.rename(self.place(name))
+        except OSError as error:
+            if not name.startswith(SHARED) or error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EXDEV):
+                raise
 
     def _layers_here(self, image: str) -> tuple[str, ...] | None:
         """The layers that the unpacked image on this member was made of; None when it is not unpacked."""
         try:
-            facts = json.loads((unpacked_path(self._state_dir, image) / FACTS).read_bytes())
+            facts = json.loads((self.place(image) / FACTS).read_bytes())
         except FileNotFoundError:
             return None
         return tuple(facts["layers"])
 
     def _unpack(self, stop: Event, layers: tuple[Layer, ...], start: Path | None, into: Path) -> None:
+        into.mkdir()
         if start is not None:
-            trees.link(
-                stop, start, into
-            )  # what differs is unpacked by replacing files, never by writing into them
-        else:
-            into.mkdir()
+            for part in PARTS:  # hard links are safe: unpacking replaces files, it never writes into them
+                trees.link(stop, start / part, into / part)
         for layer in layers:
             if stop.is_set():
                 raise Stopped
@@ -212,3 +243,9 @@ class OciLayoutStore:
                 raise
         for part in PARTS:
             (into / part).mkdir(exist_ok=True)
+
+
+def _safe_name(image: str) -> str:
+    """A folder's name, another one for every image."""
+    safe = re.sub(r"[^A-Za-z0-9._-]", "_", image).lstrip(".")[-120:]
+    return f"{safe}-{hashlib.sha256(image.encode()).hexdigest()[:12]}"

@@ -115,7 +115,10 @@ def kill_all() -> None:
 
 
 def watch(main: int, grace: float) -> int:
-    """Status of child `main` when it ends; a stop signal goes to all descendants, which then have `grace` seconds."""
+    """Status of child `main` when it ends.
+
+    A stop signal goes to all descendants, which then have `grace` seconds.
+    """
     deadline: float | None = None
     while True:
         ended = reap()
@@ -135,7 +138,10 @@ def watch(main: int, grace: float) -> int:
 
 
 def run(argv: list[str], workdir: str | None) -> int:
-    """Starts the command with default signals, in a session of its own, dying with this process. Returns its pid."""
+    """Starts the command with default signals, in a session of its own, dying with this process.
+
+    Returns its pid.
+    """
     pid = os.fork()
     if pid:
         return pid
@@ -155,10 +161,13 @@ def run(argv: list[str], workdir: str | None) -> int:
 
 
 def guard(argv: list[str], *, parent: int, grace: float, workdir: str | None) -> int:
-    """Starts the runner, which starts the command, and waits for it. The runner outlives us only to tidy up."""
+    """Starts the runner, which starts the command, and waits for it.
+
+    The runner outlives us only to tidy up.
+    """
     signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
     if os.getpgrp() != os.getpid():
-        os.setsid()  # a kill of the caller's whole process group must leave us time to tidy up
+        os.setsid()  # Ctrl-C in the caller's terminal is for the caller to act on
     me = os.getpid()
     adopt(parent)
     runner = os.fork()

@@ -23,7 +23,10 @@ _SPECIAL_BITS = stat.S_ISUID | stat.S_ISGID
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What makes one tree out of another; paths are relative and sorted, a folder stands before its content."""
+    """What makes one tree out of another.
+
+    Paths are relative and sorted, a folder stands before its content.
+    """
 
     written: tuple[str, ...]
     removed: tuple[str, ...]  # the topmost removed paths only
@@ -56,7 +59,10 @@ def remove(tree: Path) -> None:
 
 
 def copy(stop: Event, source: Path, target: Path) -> None:
-    """A copy with all times and modes. `target` must not exist. Raises OSError when it cannot be made, or Stopped."""
+    """A copy with all times and modes.
+
+    `target` must not exist. Raises OSError when it cannot be made, or Stopped.
+    """
     _run(stop, ["cp", "--archive", "--reflink=auto", "--no-target-directory", "--", str(source), str(target)])
 
 
@@ -82,7 +88,10 @@ def entries(tree: Path, below: str = "") -> Iterator[tuple[str, os.stat_result]]
 
 
 def changes(tree: Path, base: Path | None) -> Changes:
-    """What `tree` has that `base` has not or has otherwise, and the reverse; everything when there is no base."""
+    """What `tree` has that `base` has not or has otherwise, and the reverse.
+
+    Everything when there is no base.
+    """
     known = dict(entries(base)) if base is not None else {}
     written: list[str] = []
     for path, status in entries(tree):
@@ -96,7 +105,10 @@ def changes(tree: Path, base: Path | None) -> Changes:
 
 
 def require_plain(tree: Path) -> None:
-    """Raises NotPlain for anything but files, folders and links; takes set-user-id and set-group-id bits away."""
+    """Raises NotPlain for anything but files, folders and links.
+
+    Takes set-user-id and set-group-id bits away.
+    """
     for path, status in entries(tree):
         kind = status.st_mode
         if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind) or stat.S_ISLNK(kind)):

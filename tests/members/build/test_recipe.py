@@ -10,7 +10,10 @@ PROJECT = '[project]\nname = "x"\nrequires-python = ">=3.11"\n[build-system]\nre
 
 
 def of(*names: str, **texts: str) -> Recipe | Unsupported:
-    """The recipe of a repository; keyword `runtime_txt` is the text of the file that ends with runtime.txt."""
+    """The recipe of a repository.
+
+    Keyword `runtime_txt` is the text of the file that ends with runtime.txt.
+    """
     by_name = {name.replace("_", ".", 1): text for name, text in texts.items()}
     wanted = texts_wanted(names)
     return recipe(names, {path: by_name.get(path.rpartition("/")[2], "") for path in wanted})
