@@ -167,7 +167,7 @@ def guard(argv: list[str], *, parent: int, grace: float, workdir: str | None) ->
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
     if os.getpgrp() != os.getpid():
-        os.setsid()  # a kill of the caller's whole process group must leave us time to tidy up
+        os.setsid()  # Ctrl-C in the caller's terminal is for the caller to act on
     me = os.getpid()
     adopt(parent)
     runner = os.fork()

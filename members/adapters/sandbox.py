@@ -107,8 +107,8 @@ def wrap(
 
     `workdir` and the paths in `argv` are as the command sees them: see `inside`. Later mounts cover earlier
     ones. A mounted virtual environment brings the interpreter it was made from. SIGTERM ends everything: at
-    once with bubblewrap, after some seconds of grace without. Closing standard streams and the environment
-    are the caller's business.
+    once with bubblewrap, after some seconds of grace without. Start it in a session of its own, or Ctrl-C in
+    the terminal ends a sandbox. Closing standard streams and the environment are the caller's business.
     """
     limited = [*_prlimit(limits), *argv]
     if isolation is Isolation.NONE:

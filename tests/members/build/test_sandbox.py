@@ -148,6 +148,29 @@ def test_everything_ends_when_the_parent_is_killed(
         parent.kill()
 
 
+@pytest.mark.parametrize("isolation", ISOLATIONS)
+def test_ctrl_c_in_the_callers_terminal_does_not_reach_the_command(isolation: Isolation, name: str) -> None:
+    caller = (
+        "import signal, subprocess, sys; signal.signal(signal.SIGINT, lambda *_: print('mine', flush=True))\n"
+        "from pathlib import Path; from members.core.model import Isolation\n"
+        "from members.adapters.sandbox import wrap, Limits\n"
+        "command = wrap(Isolation(sys.argv[1]), ['python3', '-c', sys.argv[2], sys.argv[3]],"
+        " mounts=(), workdir=Path('/tmp'), limits=Limits())\n"
+        "sys.exit(subprocess.run(command, start_new_session=sys.argv[1] == 'bubblewrap').returncode)"
+    )
+    argv = [sys.executable, "-c", caller, isolation, DAEMON + "time.sleep(0.5)\nsys.exit(5)", name]
+    process = subprocess.Popen(
+        argv, cwd=Path(__file__).parents[3], start_new_session=True, stdout=subprocess.PIPE
+    )
+    try:
+        assert until(lambda: bool(named(name)))
+        os.killpg(process.pid, signal.SIGINT)
+        output, _ = process.communicate(timeout=20)
+        assert (output, process.returncode) == (b"mine\n", 5)
+    finally:
+        process.kill()
+
+
 def test_killing_the_inner_reaper_leaves_nothing(name: str) -> None:
     script = DAEMON + "time.sleep(1000)"
     command = wrap(
