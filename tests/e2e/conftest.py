@@ -15,11 +15,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
     try:
         federation.start()
         yield federation
+        assert federation.end() == 0
+        assert federation.leftovers() == []
     finally:
-        if federation.process is not None and federation.process.poll() is None:
-            federation.end()
-        for process in federation.leftovers():
-            raise AssertionError(f"still running after `up` has ended: {process}")
+        federation.clean_up()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,10 @@ LAUNCH_LIMIT = 120.0
 CONFIG = """
 front_door:
   health: {interval: 1s, timeout: 2s, fall: 2, rise: 1}
-  launch: {connect_timeout: 2s, stuck_after: 60s}
+  launch: {connect_timeout: 15s, stuck_after: 60s}
   providers: [gh, git]
 member:
-  sessions: {max: 40, idle_timeout: 30m}
+  sessions: {max: 150, idle_timeout: 30m}
 """
 
 
@@ -99,6 +99,15 @@ class Federation:
         assert self.process is not None
         self.process.send_signal(number)
         return self.process.wait(60)
+
+    def clean_up(self) -> None:
+        """Ends whatever a failed test left, so that it is told once and disturbs nobody."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for text in self.leftovers():
+            with suppress(psutil.Error):
+                psutil.Process(int(text.split()[0])).kill()
 
     def descendants(self) -> list[str]:
         """Everything that runs below `up` now, and is looked for in `leftovers` from now on."""

@@ -82,8 +82,8 @@ async def test_after_a_member_is_killed_the_next_hundred_launches_all_work_at_on
 
     everyone = await asyncio.gather(*(visit() for _ in range(100)))
     assert [each.phases[-1] for each in everyone] == ["ready"] * 100
-    # A launch that waited for a time limit would have to wait for the shortest of them: 2 s, to connect.
-    assert max(answered) < 2, sorted(answered)[-5:]
+    # A launch that waited for a time limit would have waited for the shortest of them: 15 s, to connect.
+    assert max(answered) < 10, sorted(answered)[-5:]
 
 
 async def test_a_restarted_front_door_loses_no_running_notebook(

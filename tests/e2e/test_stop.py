@@ -46,7 +46,4 @@ async def test_nothing_is_left_running(
         else:
             await eventually(lambda: asyncio.to_thread(lambda: federation.leftovers() == []), limit=20)
     finally:
-        assert federation.process is not None
-        if federation.process.poll() is None:
-            federation.process.kill()
-            federation.process.wait()
+        federation.clean_up()

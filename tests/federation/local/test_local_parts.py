@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from federation import settings as front_door_settings
+from federation.local.child import Child, Program
 from federation.local.files import write_private
 from federation.local.layout import FRONT_DOOR, Layout, member_names
 from federation.local.leftovers import end_leftovers
@@ -276,3 +278,24 @@ def test_signals_reach_only_the_process_that_was_meant() -> None:
     finally:
         process.kill()
         process.wait()
+
+
+async def test_a_childs_end_is_told_with_its_code_and_ends_its_process_group(tmp_path: Path) -> None:
+    script = "sleep 600 & echo $! > pid; exit 3"
+    program = Program(
+        "member-a",
+        ("sh", "-c", script),
+        log=tmp_path / "log",
+        pid_file=tmp_path / "pid.json",
+        port=1,
+        folder=tmp_path,
+        env={},
+    )
+    assert await Child(program).wait() == 3
+    left = identify(int((tmp_path / "pid").read_text()))
+    for _ in range(100):
+        if left is None or not runs(left):
+            break
+        await asyncio.sleep(0.05)
+    assert left is None or not runs(left)
+    assert not program.pid_file.exists()
