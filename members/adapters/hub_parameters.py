@@ -46,6 +46,15 @@ class HubParameters:
         return f"http://{host}:{self.port}{self.base_url}"
 
     @property
+    def folder(self) -> Path:
+        """The hub's own: its log, these parameters, its lock."""
+        return self.state_dir / "hub"
+
+    @property
+    def proxy_pid_file(self) -> Path:
+        return self.folder / "proxy.pid"
+
+    @property
     def sessions_dir(self) -> Path:
         return self.state_dir / "sessions"
 

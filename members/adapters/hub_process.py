@@ -71,7 +71,6 @@ class HubProcess:
         `front_door` is where the page of an ended session leads.
         """
         self._state_dir = state_dir.resolve()
-        self._folder = self._state_dir / "hub"
         self._address = (host, port)
         self._start_limit = start_limit
         self._stop_limit = stop_limit
@@ -99,6 +98,8 @@ class HubProcess:
             front_door=front_door,
             log_level=log_level,
         )
+        self._folder = self._parameters.folder
+        self._file = self._folder / "parameters.json"
 
     @property
     def api_url(self) -> str:
@@ -188,8 +189,8 @@ class HubProcess:
 
     async def _clean(self) -> None:
         """Removes what sessions leave, ours or a killed predecessor's; the log stays."""
-        for name in ("parameters.json", "proxy.pid"):
-            (self._folder / name).unlink(missing_ok=True)
+        for file in (self._file, self._parameters.proxy_pid_file):
+            file.unlink(missing_ok=True)
         try:
             await _patiently(lambda: trees.remove(self._parameters.sessions_dir))
         except OSError as error:
@@ -199,10 +200,9 @@ class HubProcess:
 
     async def _spawn(self) -> None:
         self._parameters.sessions_dir.mkdir(mode=0o700)
-        file = self._folder / "parameters.json"
-        hub_parameters.write(self._parameters, file)
+        hub_parameters.write(self._parameters, self._file)
         variables = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        variables[hub_parameters.VARIABLE] = str(file)
+        variables[hub_parameters.VARIABLE] = str(self._file)
         variables["PYTHONPATH"] = str(Path(members.__file__).parent.parent)
         argv = [sys.executable, "-m", "jupyterhub", "--config", str(CONFIG)]
         if self.log_file.exists() and self.log_file.stat().st_size > _LARGEST_LOG:

@@ -14,6 +14,7 @@ from traitlets.config import Config
 from members.adapters.hub_parameters import HubParameters
 from members.adapters.leash import leashed
 from members.hub.spawner import SessionSpawner, require_options
+from members.hub.steady_proxy import SteadyProxy
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _LOOPBACK = "http://127.0.0.1"
@@ -45,10 +46,13 @@ def _hub(c: Config, parameters: HubParameters) -> None:
 
 
 def _proxy(c: Config, parameters: HubParameters) -> None:
-    proxy = c.ConfigurableHTTPProxy
+    c.JupyterHub.proxy_class = SteadyProxy
+    proxy = c.SteadyProxy
     proxy.command = leashed(parameters.proxy_command, parent=os.getpid())
     proxy.api_url = f"{_LOOPBACK}:{parameters.proxy_port}"
     proxy.auth_token = parameters.proxy_token
+    # JupyterHub kills whom this file names: HubProcess removes it before each start.
+    proxy.pid_file = str(parameters.proxy_pid_file)
     proxy.check_running_interval = 1  # seconds until a dead proxy is started again with all routes
     proxy.log_level = "warn"
 

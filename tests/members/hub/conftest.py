@@ -180,7 +180,7 @@ def fence(wanted: Isolation) -> Isolation:
 
 
 @pytest_asyncio.fixture(
-    scope="module", loop_scope="module", params=list(Isolation), ids=lambda isolation: isolation.value
+    scope="session", loop_scope="session", params=list(Isolation), ids=lambda isolation: isolation.value
 )
 async def shared(
     request: pytest.FixtureRequest,
@@ -188,14 +188,14 @@ async def shared(
     environment: Path,
     proxy_command: list[str],
 ) -> AsyncIterator[Running]:
-    """One hub for a module's tests, with each isolation."""
+    """One hub of each isolation for all tests that only use it."""
     state_dir = tmp_path_factory.mktemp("shared") / "state"
     unpack_images(state_dir, environment)
     async with running(hub_options(state_dir, fence(request.param), proxy_command)) as hub:
         yield hub
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def session(shared: Running) -> AsyncIterator[tuple[HubSession, str]]:
     """One ready session for the tests that only look."""
     ready, token = await shared.launch()
@@ -206,3 +206,11 @@ async def session(shared: Running) -> AsyncIterator[tuple[HubSession, str]]:
 def children(hub: Running) -> list[psutil.Process]:
     """Every process below the hub."""
     return psutil.Process(hub.hub.pid).children(recursive=True)
+
+
+def command(process: psutil.Process) -> list[str]:
+    """Its command line; empty when it has just ended."""
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []

@@ -18,8 +18,10 @@ from members.adapters.hub_process import HubFailed, HubProcess
 from members.core.model import Isolation
 from tests.members.hub.conftest import (
     IMAGE,
+    Running,
     children,
     client_of,
+    command,
     fence,
     hub_options,
     running,
@@ -115,6 +117,12 @@ async def test_kill_9_of_the_hub_is_noticed_and_leaves_no_process(
         assert not (state_dir / "sessions").exists()
 
 
+def proxies(hub: Running) -> list[psutil.Process]:
+    return [
+        each for each in children(hub) if "--error-target" in command(each) and "leash" not in command(each)
+    ]
+
+
 @pytest.mark.integration
 async def test_life_of_a_hub_under_a_path(state_dir: Path, proxy_command: list[str]) -> None:
     """One start for all that needs no second one: prefix, idle culling, proxy restart, lock, clean end."""
@@ -124,9 +132,13 @@ async def test_life_of_a_hub_under_a_path(state_dir: Path, proxy_command: list[s
         with pytest.raises(HubFailed, match="another member runs on"):
             await HubProcess(**{**options, "port": 1}).start()  # type: ignore[arg-type]
 
-        for proxy in children(hub):
-            if "configurable-http-proxy" in " ".join(proxy.cmdline()):
-                proxy.kill()
+        health = f"{hub.url}hub/api/health"
+        for _ in range(2):
+            [proxy] = proxies(hub)
+            proxy.kill()
+            async with asyncio.timeout(15):
+                while not proxies(hub) or await _status(hub.http, health) != 200:  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
         ready, token = await hub.launch()
         assert ready.url.startswith(str(options["public_url"]) + "user/")
         async with asyncio.timeout(20):

@@ -13,7 +13,7 @@ from members.core.model import Isolation
 from tests.members.hub.conftest import HANGING, Running, children, session_request
 from tests.members.hub.kernels import run
 
-pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 
 WHEEL = """
 import zipfile

@@ -9,13 +9,22 @@ import pytest
 
 from members.adapters.hub_client import FULL, HubSession
 from members.core.model import Isolation, LaunchFailed
-from tests.members.hub.conftest import BROKEN, HANGING, IMAGE, STARTED, Running, children, session_request
+from tests.members.hub.conftest import (
+    BROKEN,
+    HANGING,
+    IMAGE,
+    STARTED,
+    Running,
+    children,
+    command,
+    session_request,
+)
 from tests.members.hub.kernels import run
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.parametrize("shared", [Isolation.BUBBLEWRAP], indirect=True, scope="module"),
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.parametrize("shared", [Isolation.BUBBLEWRAP], indirect=True, scope="session"),
 ]
 
 
@@ -70,7 +79,7 @@ async def test_no_secret_is_on_a_command_line(shared: Running, session: tuple[Hu
     _, token = session
     parameters = json.loads((shared.state_dir / "hub" / "parameters.json").read_text())
     secrets = [token, parameters["api_token"], parameters["proxy_token"], parameters["cookie_secret"]]
-    shown = [" ".join(process.cmdline()) for process in children(shared)]
+    shown = [" ".join(command(process)) for process in children(shared)]
     assert len(shown) >= 4  # proxy, culler, sandbox, server
     assert not [line for line in shown for secret in secrets if secret in line]
     mode = (shared.state_dir / "hub" / "parameters.json").stat().st_mode
@@ -115,7 +124,7 @@ async def test_a_server_that_ends_while_starting_fails_with_its_last_words(share
 
 async def test_a_session_that_dies_is_told_to_its_visitor_and_cleared_away(shared: Running) -> None:
     ready, token = await shared.launch(STARTED)
-    own = [each for each in children(shared) if f"/user/{ready.name}/" in " ".join(each.cmdline())]
+    own = [each for each in children(shared) if f"/user/{ready.name}/" in " ".join(command(each))]
     own[0].kill()
     async with asyncio.timeout(5):
         while (answer := await shared.text(f"{ready.url}lab?token={token}"))[0] == 200:
