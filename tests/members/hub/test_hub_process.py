@@ -137,7 +137,7 @@ async def test_life_of_a_hub_under_a_path(state_dir: Path, proxy_command: list[s
             [proxy] = proxies(hub)
             proxy.kill()
             async with asyncio.timeout(15):
-                while not proxies(hub) or await _status(hub.http, health) != 200:  # noqa: ASYNC110
+                while not proxies(hub) or await _status(hub.http, health) != 200:
                     await asyncio.sleep(0.1)
         ready, token = await hub.launch()
         assert ready.url.startswith(str(options["public_url"]) + "user/")
