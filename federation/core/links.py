@@ -53,6 +53,13 @@ class Link:
     path: str = ""
     opens: str = "url"
 
+    @property
+    def name(self) -> str:
+        """What a heading calls it: the last part of a URL, else the repository as it is."""
+        if "://" not in self.repo:
+            return self.repo
+        return self.repo.rstrip("/").rpartition("/")[2].removesuffix(".git") or self.repo
+
 
 def launch_path(link: Link) -> str:
     """The address of the link on the front door, `/v2/…`, as BinderHub's own page writes it."""

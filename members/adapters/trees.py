@@ -16,6 +16,7 @@ from threading import Event
 from typing import Any
 
 from members.adapters.blocking import Stopped
+from members.adapters.leash import leashed
 
 WHITEOUT = ".wh."  # OCI image layers mark a removed file by an empty one with this prefix
 _SPECIAL_BITS = stat.S_ISUID | stat.S_ISGID
@@ -148,8 +149,12 @@ def _same(one: os.stat_result, other: os.stat_result) -> bool:
 
 
 def _run(stop: Event, argv: list[str]) -> None:
+    # The thread that runs this waits for the copy, so the copy may be tied to its life.
     with subprocess.Popen(
-        argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        leashed(argv, parent=os.getpid()),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     ) as process:
         try:
             while True:
