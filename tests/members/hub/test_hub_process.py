@@ -156,6 +156,7 @@ async def test_life_of_a_hub_under_a_path(state_dir: Path, proxy_command: list[s
         _, alive = await asyncio.to_thread(psutil.wait_procs, everyone, 5)
         assert alive == []
         assert sorted(path.name for path in (state_dir / "hub").iterdir()) == ["hub.log", "lock"]
+        assert hub.hub.log_file.read_text().count("Starting proxy @") == 3  # none while it was stopping
         assert not (state_dir / "sessions").exists()
 
 
