@@ -26,6 +26,7 @@ from members.core.quota import Quota
 from members.core.username import SUFFIX_ALPHABET, SUFFIX_LENGTH, user_name
 from members.providers.base import Tools
 from members.providers.git import GitConfig
+from members.providers.outward import public_connector
 from members.service.builds import Builds
 from members.service.health import Health, checks
 from members.service.launch import Launcher
@@ -182,8 +183,8 @@ async def running(
     settings: Settings, world: World, listeners: list[Tell], tell: Tell
 ) -> AsyncIterator[web.Application]:
     """The member at its address. On exit streams end first, then builds, then removals of sessions."""
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http, AsyncExitStack() as stack:
-        sources = _sources(settings, Tools(http, tell))
+    async with _tools(tell) as tools, AsyncExitStack() as stack:
+        sources = _sources(settings, tools)
         metrics = Metrics({id: source.provider.name for id, source in sources.items()})
         listeners.append(metrics.listen)
         quota = Quota(settings.sessions.max, settings.sessions.per_repository)
@@ -215,6 +216,16 @@ async def running(
         add_routes(app)
         await _listen(app, settings, stack)
         yield app
+
+
+@asynccontextmanager
+async def _tools(tell: Tell) -> AsyncIterator[Tools]:
+    """What providers ask the world with: each request stands alone, no cookie is kept."""
+    async with (
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), connector=public_connector()) as public,
+    ):
+        yield Tools(http, public, tell)
 
 
 def _sources(settings: Settings, tools: Tools) -> dict[str, Source]:

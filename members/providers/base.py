@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 
 from members.core.facts import Tell
 from members.core.model import Resolved, SpecError
+from members.providers.fields import Duration
 
 LONGEST_SPEC = 2000  # characters; longer ones are nobody's repository
 _FULL_SHA = re.compile(r"[0-9a-f]{40}")
@@ -24,7 +25,7 @@ class ProviderConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    enabled: bool = True
+    enabled: bool = False
     banned_specs: tuple[str, ...] = ()
     allowed_specs: tuple[str, ...] = ()
 
@@ -39,11 +40,22 @@ class ProviderConfig(BaseModel):
         return patterns
 
 
+class WebConfig(ProviderConfig):
+    """What an operator can say about any provider that asks a web service."""
+
+    timeout: Duration = 20.0  # of one question, its redirects and body included
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What a provider may use of the world besides its own processes."""
+    """What a provider may use of the world besides its own processes.
+
+    `http` reaches every address and is for URLs from the configuration; `public` reaches public addresses only
+    and is for URLs in which a visitor, or a server that a visitor chose, had a hand.
+    """
 
     http: aiohttp.ClientSession
+    public: aiohttp.ClientSession
     tell: Tell
 
 

@@ -18,6 +18,7 @@ _EXPECTED = "a percent-encoded URL and a ref, such as https%3A%2F%2Fgit.example.
 class GitConfig(ProviderConfig):
     """`providers.git`."""
 
+    enabled: bool = True
     protocols: tuple[Literal["http", "https", "git", "ssh", "file"], ...] = ("http", "https", "git", "ssh")
     file_roots: tuple[Folder, ...] = ()
     timeout: Duration = 30.0  # of one git ls-remote

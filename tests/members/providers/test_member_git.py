@@ -42,7 +42,7 @@ def repo(tmp_path: Path) -> Path:
 
 async def resolve(config: GitConfig, url: str, ref: str) -> object:
     async with aiohttp.ClientSession() as http:
-        return await Git(config, Tools(http, Listener())).resolve(f"{quote(url, safe='')}/{ref}")
+        return await Git(config, Tools(http, http, Listener())).resolve(f"{quote(url, safe='')}/{ref}")
 
 
 def local(repo: Path) -> GitConfig:
@@ -85,13 +85,13 @@ async def test_a_folder_that_is_no_repository_is_an_error_in_gits_words(repo: Pa
 async def test_malformed_specs(repo: Path, spec: str) -> None:
     async with aiohttp.ClientSession() as http:
         with raises(SpecError):
-            await Git(GitConfig(), Tools(http, Listener())).resolve(spec)
+            await Git(GitConfig(), Tools(http, http, Listener())).resolve(spec)
 
 
 async def test_a_very_long_spec_is_refused_without_repeating_it() -> None:
     async with aiohttp.ClientSession() as http:
         with raises(SpecError) as caught:
-            await Git(GitConfig(), Tools(http, Listener())).resolve("a" * 5000 + "/HEAD")
+            await Git(GitConfig(), Tools(http, http, Listener())).resolve("a" * 5000 + "/HEAD")
     assert len(str(caught.value)) < 200
 
 

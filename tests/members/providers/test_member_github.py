@@ -59,7 +59,7 @@ def told() -> Listener:
 @fixture
 async def github(api: Api, told: Listener) -> AsyncIterator[GitHub]:
     async with aiohttp.ClientSession() as http:
-        yield GitHub(GitHubConfig(api_url=api.url), Tools(http, told))
+        yield GitHub(GitHubConfig(api_url=api.url), Tools(http, http, told))
 
 
 async def test_a_ref_becomes_its_commit(github: GitHub, api: Api, told: Listener) -> None:
@@ -92,7 +92,7 @@ async def test_a_known_answer_is_only_confirmed(github: GitHub, api: Api) -> Non
 async def test_a_token_is_sent_and_not_shown(api: Api) -> None:
     config = GitHubConfig(api_url=api.url, access_token=SecretStr("sesame"))
     async with aiohttp.ClientSession() as http:
-        await GitHub(config, Tools(http, Listener())).resolve("user/Repo.x/HEAD")
+        await GitHub(config, Tools(http, http, Listener())).resolve("user/Repo.x/HEAD")
     assert api.requests[0].headers["Authorization"] == "token sesame"
     assert "sesame" not in repr(config)
 
@@ -138,7 +138,7 @@ async def test_other_answers_are_errors(
 
 async def test_an_unreachable_api_is_an_error() -> None:
     async with aiohttp.ClientSession() as http:
-        github = GitHub(GitHubConfig(api_url="http://127.0.0.1:1"), Tools(http, Listener()))
+        github = GitHub(GitHubConfig(api_url="http://127.0.0.1:1"), Tools(http, http, Listener()))
         with raises(ResolveError, match="could not be reached"):
             await github.resolve("user/repo/HEAD")
 
@@ -175,6 +175,6 @@ async def test_the_display_entries_are_the_recorded_ones() -> None:
     known = {entry["id"]: entry for entry in json.loads(recorded.read_text().split("\n\n", 1)[1])}
     async with aiohttp.ClientSession() as http:
         for kind in KINDS:
-            provider = kind.make(kind.config(), Tools(http, Listener()))
+            provider = kind.make(kind.config(), Tools(http, http, Listener()))
             assert json.dumps(provider.display()) == json.dumps(known[kind.id])
             assert provider.id == kind.id
