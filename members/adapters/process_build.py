@@ -85,6 +85,11 @@ class ProcessBuilder:
 
     async def build(self, source: Resolved, image: str) -> AsyncGenerator[BuildLine, None]:
         """As the port says. Everything the build started or wrote is gone when this ends, however it ends."""
+        if not source.is_git:
+            raise BuildFailed(
+                f"{source.repo_url} is not a git repository, and this member's process runtime fetches nothing "
+                "else. A member with the docker runtime can build it."
+            )
         budget = Budget.starting_now(seconds=self._timeout, output=self._output)
         async with workbench(self._builds, self._fence, budget) as bench:
             try:

@@ -18,7 +18,8 @@ class Resolved:
     """A spec whose ref is pinned to something immutable.
 
     `resolved_spec` is the spec with the pinned ref, `build_slug` what image names are made of
-    (BinderHub's `get_build_slug`), `ref_url` a page a person can open for exactly this version.
+    (BinderHub's `get_build_slug`), `ref_url` a page a person can open for exactly this version. Unless `is_git`,
+    `repo_url` is what one of repo2docker's content providers for archives of data takes.
     """
 
     provider: str
@@ -28,6 +29,7 @@ class Resolved:
     ref_url: str
     resolved_spec: str
     build_slug: str
+    is_git: bool = True
 
 
 @dataclass(frozen=True, slots=True)
