@@ -85,7 +85,7 @@ def test_every_problem_is_told_at_once_with_line_key_value_and_expectation() -> 
         "  memory: 4G\n"
         "runtime: docker\n"
         "sessions: {maxx: 3}\n"
-        "providers: {gh: {hostnam: x}, git: {protocols: [ext]}, gl: {}}\n"
+        "providers: {gh: {hostnam: x}, git: {protocols: [ext]}, svn: {}}\n"
     )
     place = "/etc/binder/member.yaml:"
     assert [problem.removeprefix(place).split(": ")[:2] for problem in found] == [
@@ -97,13 +97,13 @@ def test_every_problem_is_told_at_once_with_line_key_value_and_expectation() -> 
         ["8", "sessions.maxx"],
         ["9", "providers.gh.hostnam"],
         ["9", "providers.git.protocols.0"],
-        ["9", "providers.gl"],
+        ["9", "providers.svn"],
     ]
     assert "unknown key; expected port perhaps, or one of name, host, port" in found[0]
     assert "99999" in found[1]
     assert found[2].endswith("10: expected a duration above zero: a number with s, m or h, such as 10m")
     assert found[3].endswith("build.memory: is given twice")
-    assert any("expected one of gh, git" in problem for problem in found)
+    assert any("expected one of gh, gist, git, gl, zenodo" in problem for problem in found)
 
 
 def test_a_wrong_secret_is_not_shown() -> None:
