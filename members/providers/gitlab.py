@@ -85,7 +85,7 @@ class GitLab:
 
 
 def build_slug(namespace: str) -> str:
-    """What image names are made of: no two projects have the same, since a `-` of their own is marked."""
+    """What image names are made of, as BinderHub makes it: a `-` of the project's own is marked by a `_`."""
     return "-".join(part.replace("-", "_-") for part in namespace.split("/"))
 
 

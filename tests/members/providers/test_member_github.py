@@ -1,8 +1,6 @@
-import json
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import aiohttp
 from aiohttp import web
@@ -13,7 +11,6 @@ from pytest import fixture, mark, raises
 
 from members.core.facts import RateLimit
 from members.core.model import ResolveError, SpecError
-from members.providers import KINDS
 from members.providers.base import Tools
 from members.providers.github import GitHub, GitHubConfig
 
@@ -168,13 +165,3 @@ async def test_malformed_specs_reach_nobody(github: GitHub, api: Api, spec: str)
     with raises(SpecError):
         await github.resolve(spec)
     assert api.requests == []
-
-
-async def test_the_display_entries_are_the_recorded_ones() -> None:
-    recorded = Path(__file__).parents[1] / "recorded" / "api_repoproviders.txt"
-    known = {entry["id"]: entry for entry in json.loads(recorded.read_text().split("\n\n", 1)[1])}
-    async with aiohttp.ClientSession() as http:
-        for kind in KINDS:
-            provider = kind.make(kind.config(), Tools(http, http, Listener()))
-            assert json.dumps(provider.display()) == json.dumps(known[kind.id])
-            assert provider.id == kind.id
