@@ -187,7 +187,8 @@ async def running(
         sources = _sources(settings, tools)
         metrics = Metrics({id: source.provider.name for id, source in sources.items()})
         listeners.append(metrics.listen)
-        quota = Quota(settings.sessions.max, settings.sessions.per_repository)
+        limits = settings.sessions
+        quota = Quota(limits.max, limits.per_repository, limits.per_repository_higher)
         sessions = Sessions(world.hub, quota, tell)
         stack.push_async_callback(sessions.close)
         builds = _builds(settings, world, tell)
@@ -230,7 +231,13 @@ async def _tools(tell: Tell) -> AsyncIterator[Tools]:
 
 def _sources(settings: Settings, tools: Tools) -> dict[str, Source]:
     return {
-        kind.id: Source(kind.make(config, tools), config.banned_specs, config.allowed_specs)
+        kind.id: Source(
+            kind.make(config, tools),
+            config.banned_specs,
+            config.allowed_specs,
+            config.high_quota_specs,
+            tuple((rule.pattern, rule.config.quota) for rule in config.spec_config),
+        )
         for kind, config in settings.enabled_providers()
     }
 

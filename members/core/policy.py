@@ -11,6 +11,9 @@ def allowed(spec: str, banned_specs: Sequence[str], allowed_specs: Sequence[str]
 
     The patterns are regular expressions, matched at the spec's beginning without regard to case.
     """
-    if any(re.match(pattern, spec, re.IGNORECASE) for pattern in banned_specs):
-        return False
-    return not allowed_specs or any(re.match(pattern, spec, re.IGNORECASE) for pattern in allowed_specs)
+    return not matches(spec, banned_specs) and (not allowed_specs or matches(spec, allowed_specs))
+
+
+def matches(spec: str, patterns: Sequence[str]) -> bool:
+    """Whether any pattern is about this spec."""
+    return any(re.match(pattern, spec, re.IGNORECASE) for pattern in patterns)

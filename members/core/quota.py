@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from members.core.imagename import without_tag
+from members.core.policy import matches
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """Limits on running and starting sessions; None is no limit, 0 lets nobody in (maintenance)."""
+    """Limits on running and starting sessions; None is no limit, 0 lets nobody in (maintenance).
+
+    `per_repository_higher` replaces `per_repository` for the specs that a provider's configuration favours.
+    """
 
     total: int | None = None
     per_repository: int | None = None
+    per_repository_higher: int | None = None
 
     @property
     def unlimited(self) -> bool:
         return self.total is None and self.per_repository is None
+
+
+def for_spec(
+    quota: Quota, spec: str, high_quota_specs: Sequence[str], spec_quotas: Sequence[tuple[str, int | None]]
+) -> Quota:
+    """The limits for one spec: the usual or the higher one, then each of `spec_quotas` whose pattern matches.
+
+    `spec_quotas` are pairs of pattern and limit; the last match decides (BinderHub's `spec_config`).
+    """
+    limit = quota.per_repository_higher if matches(spec, high_quota_specs) else quota.per_repository
+    for pattern, own in spec_quotas:
+        if matches(spec, (pattern,)):
+            limit = own
+    return replace(quota, per_repository=limit)
 
 
 class QuotaExceeded(Exception):

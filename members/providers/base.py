@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import aiohttp
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from members.core.facts import Tell
 from members.core.model import Resolved, SpecError
@@ -19,25 +19,43 @@ _FULL_SHA = re.compile(r"[0-9a-f]{40}")
 _CONTROL = re.compile(r"[\x00-\x20\x7f\\]")
 
 
-class ProviderConfig(BaseModel):
-    """What an operator can say about any provider. The patterns are BinderHub's `banned_specs` and
-    `allowed_specs`: regular expressions matched at a spec's beginning, without regard to case."""
+def _pattern(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"expected a regular expression, but {pattern!r} is none: {error}") from error
+    return pattern
 
+
+Pattern = Annotated[str, AfterValidator(_pattern)]
+
+
+class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    enabled: bool = False
-    banned_specs: tuple[str, ...] = ()
-    allowed_specs: tuple[str, ...] = ()
 
-    @field_validator("banned_specs", "allowed_specs")
-    @classmethod
-    def _patterns(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
-        for pattern in patterns:
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ValueError(f"expected regular expressions, but {pattern!r} is none: {error}") from error
-        return patterns
+class SpecSettings(_Strict):
+    """What `spec_config` can change for a spec. `quota` is the limit of one repository; null is no limit."""
+
+    quota: Annotated[int, Field(ge=0)] | None
+
+
+class SpecRule(_Strict):
+    """One item of `spec_config`."""
+
+    pattern: Pattern
+    config: SpecSettings
+
+
+class ProviderConfig(_Strict):
+    """What an operator can say about any provider, in BinderHub's names. The patterns are regular expressions
+    matched at a spec's beginning, without regard to case; of several `spec_config` that match, the last decides."""
+
+    enabled: bool = False
+    banned_specs: tuple[Pattern, ...] = ()
+    allowed_specs: tuple[Pattern, ...] = ()
+    high_quota_specs: tuple[Pattern, ...] = ()
+    spec_config: tuple[SpecRule, ...] = ()
 
 
 class WebConfig(ProviderConfig):

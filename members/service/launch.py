@@ -10,7 +10,7 @@ from members.core import phases
 from members.core.facts import ImageFetched, LaunchEnded, LaunchRetried, LaunchStarted, LaunchStatus, Tell
 from members.core.model import LaunchFailed, Resolved, SessionRequest
 from members.core.phases import Event
-from members.core.quota import QuotaExceeded
+from members.core.quota import Quota, QuotaExceeded
 from members.service.ports import Hub, ImageStore, Session
 from members.service.sessions import Seat, Sessions
 from members.service.streams import closing
@@ -47,13 +47,13 @@ class Launcher:
         self._attempts = attempts
         self._retry_delay = retry_delay
 
-    async def run(self, resolved: Resolved, session: SessionRequest) -> AsyncIterator[Event]:
+    async def run(self, resolved: Resolved, session: SessionRequest, limits: Quota) -> AsyncIterator[Event]:
         """`launching` events, then `ready`. Raises QuotaExceeded or LaunchFailed."""
         about = (resolved.provider, resolved.repo_url, session.image)
         course = _Course(_now())
         self._tell(LaunchStarted(*about))
         try:
-            async with self._sessions.seat(session.image, resolved.repo_url) as seat:
+            async with self._sessions.seat(session.image, resolved.repo_url, limits) as seat:
                 yield phases.launching()
                 async with closing(self._fetch(session.image)) as lines:
                     async for line in lines:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
-from members.core import phases, policy
+from members.core import phases, policy, quota
 from members.core.facts import QuotaHit, Tell
 from members.core.imagename import image_name
 from members.core.model import (
@@ -24,7 +24,7 @@ from members.core.model import (
     SpecError,
 )
 from members.core.phases import Event
-from members.core.quota import QuotaExceeded
+from members.core.quota import Quota, QuotaExceeded
 from members.service.builds import Builds
 from members.service.launch import Launcher
 from members.service.ports import ImageStore, Provider
@@ -42,6 +42,12 @@ class Source:
     provider: Provider
     banned_specs: tuple[str, ...] = ()
     allowed_specs: tuple[str, ...] = ()
+    high_quota_specs: tuple[str, ...] = ()
+    spec_quotas: tuple[tuple[str, int | None], ...] = ()
+
+    def limits(self, usual: Quota, spec: str) -> Quota:
+        """What may run at once, for this spec."""
+        return quota.for_spec(usual, spec, self.high_quota_specs, self.spec_quotas)
 
 
 class _Ended(Exception):
@@ -110,16 +116,19 @@ class Pipeline:
             raise _Ended(phases.unresolved(request.provider, request.spec))
 
         image = image_name(self._image_prefix, resolved.build_slug, resolved.ref)
+        limits = source.limits(self._sessions.limits, request.spec)
         known = await self._store.has(image)
         if not known:
-            async with closing(self._build(resolved, image, request.build_only)) as lines:
+            room = None if request.build_only else limits
+            async with closing(self._build(resolved, image, room)) as lines:
                 async for event in lines:
                     yield event
         if request.build_only:
             yield phases.image_ready(image, was_there=known)
             return
         yield phases.found(image) if known else phases.built(image)
-        async with closing(self._launcher.run(resolved, self._session(request, resolved, image))) as launch:
+        session = self._session(request, resolved, image)
+        async with closing(self._launcher.run(resolved, session, limits)) as launch:
             async for event in launch:
                 yield event
 
@@ -140,11 +149,14 @@ class Pipeline:
         except ResolveError as error:
             raise _Ended(phases.resolve_error(request.provider, request.spec, str(error))) from error
 
-    async def _build(self, resolved: Resolved, image: str, build_only: bool) -> AsyncIterator[Event]:
-        """Builds the image, or joins the build that runs. No one waits for a build that could not launch."""
-        if not build_only:
+    async def _build(self, resolved: Resolved, image: str, room: Quota | None) -> AsyncIterator[Event]:
+        """Builds the image, or joins the build that runs. No one waits for a build that could not launch.
+
+        Without `room` nothing is to be launched.
+        """
+        if room is not None:
             try:
-                await self._sessions.check(image, resolved.repo_url)
+                await self._sessions.check(image, resolved.repo_url, room)
             except QuotaExceeded as error:
                 self._tell(QuotaHit(resolved.provider, resolved.repo_url, error.status))
                 raise

@@ -46,20 +46,25 @@ class Sessions:
         """Sessions that may run here at once; None is no limit."""
         return self._limits.total
 
-    async def check(self, image: str, repo_url: str) -> None:
+    @property
+    def limits(self) -> Quota:
+        """The limits of every repository; `quota.for_spec` knows those of one."""
+        return self._limits
+
+    async def check(self, image: str, repo_url: str, limits: Quota) -> None:
         """Raises QuotaExceeded when there is no room now, LaunchFailed when the hub does not answer."""
-        if not self._limits.unlimited:
-            quota.check(self._limits, await self._counted(), image, repo_url)
+        if not limits.unlimited:
+            quota.check(limits, await self._counted(), image, repo_url)
 
     @asynccontextmanager
-    async def seat(self, image: str, repo_url: str) -> AsyncIterator[Seat]:
+    async def seat(self, image: str, repo_url: str, limits: Quota) -> AsyncIterator[Seat]:
         """Room for one session; raises as `check` does.
 
         Launches that come at the same moment are told apart here: each sees the promises to those before it,
         so that ten of them do not all take the last seat.
         """
         async with self._one_at_a_time:
-            await self.check(image, repo_url)
+            await self.check(image, repo_url, limits)
             seat = Seat(self._promised, image)
         try:
             yield seat

@@ -73,6 +73,7 @@ class Sessions(Section):
 
     max: Limit = 10
     per_repository: Limit = None
+    per_repository_higher: Limit = None
     memory: Size = 8 * 1024**3
     launch_timeout: Duration = 5 * 60.0
     launch_attempts: Annotated[int, Field(ge=1, le=10)] = 2

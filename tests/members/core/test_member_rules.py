@@ -7,7 +7,7 @@ from pytest import mark, raises
 from members.core import policy, units
 from members.core.buildlog import BuildLog
 from members.core.model import BuildLine
-from members.core.quota import Quota, QuotaExceeded, check
+from members.core.quota import Quota, QuotaExceeded, check, for_spec
 from members.core.username import user_name
 
 
@@ -52,6 +52,22 @@ def test_room_is_room() -> None:
 def test_a_quota_of_zero_is_maintenance() -> None:
     with raises(QuotaExceeded):
         check(Quota(total=0), {}, "a:1", "https://host/a")
+
+
+@mark.parametrize(
+    ("spec", "limit"),
+    [
+        ("other/x/HEAD", 2),
+        ("High/x/HEAD", 9),
+        ("high/own/HEAD", 5),
+        ("own/x/HEAD", 5),
+        ("own/none/HEAD", None),
+        ("x/high/HEAD", 2),
+    ],
+)
+def test_the_limit_of_one_repository_depends_on_its_spec(spec: str, limit: int | None) -> None:
+    own = ((".*own/", 5), ("own/none", None))
+    assert for_spec(Quota(7, 2, 9), spec, ("^high/",), own) == Quota(7, limit, 9)
 
 
 @mark.parametrize(("text", "value"), [("10m", 600), ("1.5s", 1.5), ("2h", 7200), ("250ms", 0.25)])

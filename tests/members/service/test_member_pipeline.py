@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from member_fakes import (
     IMAGE,
@@ -274,6 +275,26 @@ async def test_a_full_member_refuses_a_known_image_after_saying_so() -> None:
     stage = make_stage(Quota(total=0))
     stage.store.images.add(IMAGE)
     assert [event["phase"] for event in await stage.events()] == ["built", "failed"]
+
+
+@mark.parametrize(
+    ("rules", "launched"),
+    [
+        ({}, 1),
+        ({"high_quota_specs": ("git%3A",)}, 2),
+        ({"spec_quotas": (("git", 3),)}, 3),
+        ({"high_quota_specs": ("git",), "spec_quotas": (("git", 0),)}, 0),
+    ],
+)
+async def test_some_repositories_may_run_more_often(rules: dict[str, Any], launched: int) -> None:
+    stage = make_stage(Quota(9, 1, 2), Source(FakeProvider(), **rules))
+    stage.store.images.add(IMAGE)
+    ends = [await stage.last() for _ in range(4)]
+    assert [end["phase"] for end in ends] == ["ready"] * launched + ["failed"] * (4 - launched)
+    assert ends[-1]["message"] == f"Too many users running {REPO}! Try again soon.\n"
+    stage.store.images.clear()
+    refused = [event["phase"] for event in await stage.events()]
+    assert refused == ["failed"]  # before the build
 
 
 async def test_simultaneous_launches_do_not_share_the_last_seat() -> None:

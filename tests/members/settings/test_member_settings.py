@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import get_args, get_origin
 
 import yaml
 from pydantic import BaseModel
@@ -24,7 +25,8 @@ def test_the_example_shows_every_key() -> None:
     def keys(model: type[BaseModel]) -> dict[str, object]:
         found: dict[str, object] = {}
         for name, field in model.model_fields.items():
-            options = (field.annotation, *getattr(field.annotation, "__args__", ()))
+            choices = () if get_origin(field.annotation) is tuple else get_args(field.annotation)
+            options = (field.annotation, *choices)
             below = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
             found[name] = keys(below) if below else ...
         return found
@@ -61,6 +63,22 @@ def test_a_missing_variable_is_named() -> None:
 def test_providers_can_be_switched_off() -> None:
     settings = parse("providers: {gh: null, git: {enabled: false}}", FILE, {})
     assert settings.enabled_providers() == ()
+
+
+def test_rules_about_specs_are_checked() -> None:
+    found = problems(
+        "providers:\n  gl:\n    banned_specs: ['[']\n    high_quota_specs: ['(']\n    spec_config:\n"
+        "      - {pattern: '*', config: {quota: 1}}\n      - {pattern: x, config: {quota: many}}\n"
+        "      - {pattern: x}\n"
+    )
+    assert [problem.split(": ")[1] for problem in found] == [
+        "providers.gl.banned_specs.0",
+        "providers.gl.high_quota_specs.0",
+        "providers.gl.spec_config.0.pattern",
+        "providers.gl.spec_config.1.config.quota",
+        "providers.gl.spec_config.2",
+    ]
+    assert "expected a regular expression, but '[' is none" in found[0]
 
 
 @mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.org", "::"])
