@@ -22,6 +22,7 @@ AGENT = "BinderHub"  # what services know this kind of client as
 _REDIRECTS = 8  # a DOI takes two to four to its landing page
 _LARGEST_ANSWER = 16 * 1024**2  # bytes; a commit of many files comes with all its patches
 _MOVED = frozenset({301, 302, 303, 307, 308})
+_NO_OTHER = aiohttp.ClientTimeout(total=None)  # the limit here counts all redirects together
 Admit = Callable[[URL], bool]
 
 
@@ -155,9 +156,6 @@ async def _got(
     sent = {"User-Agent": AGENT, **headers}
     async with service.http.get(url, headers=sent, allow_redirects=False, timeout=_NO_OTHER) as answer:
         yield answer
-
-
-_NO_OTHER = aiohttp.ClientTimeout(total=None)  # the limit here counts all redirects together
 
 
 def _target(service: Service, answer: aiohttp.ClientResponse) -> URL | None:

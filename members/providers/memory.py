@@ -34,6 +34,3 @@ class Memory(Generic[T]):
         self._kept.move_to_end(key)
         while len(self._kept) > self._size:
             self._kept.popitem(last=False)
-
-    def drop(self, key: str) -> None:
-        self._kept.pop(key, None)

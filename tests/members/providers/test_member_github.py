@@ -24,6 +24,12 @@ class Api:
     status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | None = None
+    moved_to: str | None = None  # the commit of a repository that was renamed
+
+    async def renamed(self, request: web.Request) -> web.Response:
+        if self.moved_to is None:
+            return web.Response(status=301, headers={"Location": str(request.url)})
+        return web.json_response({"sha": self.moved_to})
 
     async def commit(self, request: web.Request) -> web.Response:
         self.requests.append(request)
@@ -43,6 +49,7 @@ async def api() -> AsyncIterator[Api]:
     made = Api()
     app = web.Application()
     app.router.add_get("/repos/user/Repo.x/commits/{ref:.+}", made.commit)
+    app.router.add_get("/repositories/5/commits/HEAD", made.renamed)
     async with TestServer(app) as server:
         made.url = str(server.make_url("/")).rstrip("/")
         yield made
@@ -131,6 +138,17 @@ async def test_other_answers_are_errors(
     api.status, api.body = status, body
     with raises(ResolveError, match=message):
         await github.resolve("user/Repo.x/HEAD")
+
+
+async def test_a_renamed_repository_is_followed(github: GitHub, api: Api) -> None:
+    """GitHub sends on to another path of the same host."""
+    api.status, api.headers = 301, {"Location": f"{api.url}/repositories/5/commits/HEAD"}
+    with raises(ResolveError, match="more than 8 times"):
+        await github.resolve("user/Repo.x/HEAD")
+    api.moved_to = SHA
+    found = await github.resolve("user/Repo.x/HEAD")
+    assert found is not None
+    assert found.ref == SHA
 
 
 async def test_an_unreachable_api_is_an_error() -> None:
