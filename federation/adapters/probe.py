@@ -13,6 +13,7 @@ from yarl import URL
 from federation.adapters.transport import in_words
 from federation.core.model import Member
 from federation.core.rules import HealthRules
+from federation.core.told import bounded
 from federation.core.verdict import Verdict, judge
 from federation.service.ports import Clock, ProbeResult
 
@@ -69,7 +70,7 @@ class HttpProber:
             told = json.loads(body) if status == 200 else None
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError, RecursionError, _TooLarge):
             return None
-        return told if isinstance(told, dict) else None
+        return bounded(told) if isinstance(told, dict) else None
 
     async def _get(self, url: URL, timeout: float) -> tuple[int, bytes]:
         async with (
