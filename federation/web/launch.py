@@ -25,7 +25,7 @@ from federation.web.keys import RUNNING
 EVENT_STREAM = "text/event-stream"
 KEEPALIVE = b":keepalive\n\n"
 KEEPALIVE_EVERY = 25.0  # seconds of silence, as BinderHub
-STALLED = 60.0  # seconds that a visitor may lag behind the end of a launch
+STALLED = 60.0  # seconds in which a visitor must take what was written
 CORS: Mapping[str, str] = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Headers": "cache-control",
@@ -48,10 +48,10 @@ class OpenStreams:
         self._ending = False
 
     @asynccontextmanager
-    async def scope(self, longest: float) -> AsyncIterator[None]:
-        """Leaves the block, wherever it waits, when the streams are ended or after `longest` seconds."""
+    async def scope(self) -> AsyncIterator[None]:
+        """Leaves the block, wherever it waits, when the streams are ended."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(0 if self._ending else longest) as scope:
+            async with asyncio.timeout(0 if self._ending else None) as scope:
                 self._scopes.add(scope)
                 try:
                     yield
@@ -105,18 +105,27 @@ async def _relay(request: web.Request, launch: Launch) -> web.StreamResponse:
     await response.prepare(request)
     if request.method == "HEAD":
         return response
-    rules = request.app[RUNNING].settings.launch
-    longest = rules.attempts * rules.timeout + STALLED  # even if the visitor reads nothing at all
     frames = request.app[LAUNCHER].relay(launch, visitor(request))
     try:
-        async with request.app[STREAMS].scope(longest), aclosing(frames), _kept_alive(response) as written:
+        async with request.app[STREAMS].scope(), aclosing(frames), _kept_alive(response) as written:
             async for frame in frames:
-                await response.write(_framed(frame.data))
+                await _write(request, response, _framed(frame.data))
                 written()
         await response.write_eof()
     except ConnectionResetError:
         pass  # the visitor left while we wrote; the member's stream is closed by now
     return response
+
+
+async def _write(request: web.Request, response: web.StreamResponse, data: bytes) -> None:
+    """Raises ConnectionResetError for a visitor who has left, and makes one who reads nothing leave."""
+    try:
+        async with asyncio.timeout(STALLED):
+            await response.write(data)
+    except TimeoutError as error:
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError("the visitor reads nothing") from error
 
 
 def visitor(request: web.Request) -> Visitor:

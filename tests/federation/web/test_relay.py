@@ -235,6 +235,29 @@ async def test_a_visitor_who_leaves_closes_the_members_stream_at_once(members: P
         )
 
 
+async def test_a_visitor_who_reads_nothing_holds_no_seat_for_long(
+    members: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("federation.web.launch.STALLED", 0.5)
+
+    async def flood(request: web.Request, response: web.StreamResponse) -> None:
+        while True:
+            await response.write(event(phase="building", message="x" * 50_000))
+
+    for member in members:
+        member.play = flood
+    async with Door(*(member.configured() for member in members)) as door:
+        with socket.create_connection(("127.0.0.1", door.url.port)) as visitor:
+            visitor.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            visitor.send(f"GET {SPEC} HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n".encode())
+            await until(lambda: sum(member.open for member in members) == 1)
+            await until(lambda: sum(member.open for member in members) == 0, 8)
+            await until(lambda: sum(view.leases for view in door.door.pool.views()) == 0, 3)
+        assert 'federation_launches_total{cause="abandoned",outcome="abandoned"} 1.0' in await door.text(
+            "/metrics"
+        )
+
+
 async def test_a_visitor_who_leaves_before_the_member_answers_leaves_nothing_behind() -> None:
     async with raw_member("mute", b"", hold=True) as mute, Door(mute) as door:
         async with door.ask(SPEC, headers={"Accept": "text/event-stream"}) as answer:
