@@ -97,7 +97,7 @@ def make_app(
 ) -> web.Application:
     """The front door as an aiohttp application; it looks at its members as long as it runs."""
     door = FrontDoor(settings, clock or SystemClock(), dice)
-    app = web.Application(middlewares=[middleware.forwarded, middleware.plain_errors])
+    app = web.Application(middlewares=[middleware.plain_errors, middleware.addressed])
     app[FRONT_DOOR] = door
     app[RUNNING] = door.running
     app[POOL] = door.pool

@@ -20,6 +20,7 @@ from federation.core.model import Launch
 from federation.core.rules import Mode
 from federation.service.launcher import Launcher
 from federation.service.ports import Visitor
+from federation.web.house import public_base
 from federation.web.keys import RUNNING
 
 EVENT_STREAM = "text/event-stream"
@@ -130,12 +131,11 @@ async def _write(request: web.Request, response: web.StreamResponse, data: bytes
 
 def visitor(request: web.Request) -> Visitor:
     """Who asks, as the member is to see it: at our public address if we know it, whatever Host claims."""
-    public = request.app[RUNNING].settings.public_url
-    parts = urlsplit(public) if public else None
+    address = urlsplit(public_base(request))
     return Visitor(
         ip=request.remote or "127.0.0.1",
-        scheme=parts.scheme if parts else request.scheme,
-        host=parts.netloc if parts else request.host,
+        scheme=address.scheme,
+        host=address.netloc,
         origin=request.headers.get("Origin"),
     )
 

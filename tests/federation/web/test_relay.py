@@ -87,6 +87,29 @@ async def test_a_trusted_proxy_tells_who_the_visitor_is_and_others_do_not(member
         assert members[0].requests[-1].headers["X-Forwarded-For"] == expected
 
 
+@pytest.mark.parametrize(
+    ("forwarded", "ip"),
+    [
+        (["6.6.6.6, 203.0.113.9"], "203.0.113.9"),
+        (["6.6.6.6", "203.0.113.9"], "203.0.113.9"),  # two lines, as HAProxy adds its own
+        (["not an address, 203.0.113.9"], "203.0.113.9"),
+        (["203.0.113.9:4711, 127.0.0.2"], "203.0.113.9"),
+        (["[2001:db8::9]:4711"], "2001:db8::9"),
+        (["unknown"], "127.0.0.1"),
+        (["6.6.6.6, unknown, 127.0.0.2"], "127.0.0.2"),
+    ],
+)
+async def test_what_a_visitor_adds_before_a_trusted_proxy_is_not_believed(
+    forwarded: list[str], ip: str, members: Pair
+) -> None:
+    async with Door(members[0].configured(), trusted_proxies=("127.0.0.0/8",)) as door:
+        headers = [("Accept", "text/event-stream"), *(("X-Forwarded-For", line) for line in forwarded)]
+        async with door.ask(SPEC, headers=[*headers, ("X-Forwarded-Proto", "javascript")]) as answer:
+            assert answer.status == 200 and b'"ready"' in await answer.read()
+    seen = members[0].requests[0].headers
+    assert seen["X-Forwarded-For"] == ip and seen["X-Forwarded-Proto"] == "http"
+
+
 CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 FAULTS = {
     "refused": None,
