@@ -166,7 +166,7 @@ async def _following(config: Path, door: FrontDoor) -> AsyncIterator[None]:
         try:
             async for _ in awatch(folder, recursive=False):
                 door.reload(config)
-        except OSError as error:  # a folder that cannot be watched: changes need a restart then
+        except Exception as error:  # such as a folder that cannot be watched: changes need a restart then
             door.tell(LoopFailed("watch of the configuration", error))
 
     task = asyncio.create_task(follow(), name="configuration")
