@@ -119,3 +119,28 @@ async def test_a_fault_of_the_prober_ends_no_task() -> None:
     async with Monitor(pool, prober, lambda: settings, lambda: 0.5, facts.append):
         await until(lambda: pool.views()[0].state is State.HEALTHY)
     assert [fact.where for fact in facts if isinstance(fact, LoopFailed)] == ["monitor of a"]
+
+
+async def test_a_member_that_moved_during_a_look_is_looked_at_again_at_once() -> None:
+    settings = Settings((Member("a", "http://a", 1.0),), health=RARELY)
+    pool = Pool(settings.members, RARELY, Clock())
+    prober = Scripted()
+    prober.go.clear()
+    async with Monitor(pool, prober, lambda: settings, lambda: 0.5, lambda fact: None) as monitor:
+        await until(lambda: len(prober.looks) == 1)
+        monitor.listen(pool.configure([Member("a", "http://elsewhere", 1.0)], RARELY))
+        prober.go.set()
+        await until(lambda: pool.views()[0].state is State.HEALTHY, 3)
+    assert [member.url for member in prober.looks][1] == "http://elsewhere"
+
+
+async def test_new_rules_do_not_wait_for_the_old_interval() -> None:
+    settings = Settings((Member("a", "http://a", 1.0),), health=RARELY)
+    pool = Pool(settings.members, RARELY, Clock())
+    prober = Scripted()
+    async with Monitor(pool, prober, lambda: settings, lambda: 0.5, lambda fact: None) as monitor:
+        await until(lambda: pool.views()[0].state is State.HEALTHY)
+        await asyncio.sleep(0)
+        settings = replace(settings, health=replace(RARELY, interval=0.05))
+        monitor.listen(pool.configure(settings.members, settings.health))
+        await until(lambda: len(prober.looks) >= 4, 3)
