@@ -130,6 +130,7 @@ FAULTS = {
     "launch failed": raw_stream(
         BUILT + event(phase="failed", message="Failed to launch image i\n", status_code=500)
     ),
+    "ready at no address": raw_stream(BUILT + event(phase="ready", url="javascript:alert(1)//", token="t")),
     "ready without URL": raw_stream(BUILT + event(phase="ready")),
 }
 
