@@ -33,6 +33,7 @@ from federation.web import api, badges, launch, middleware, pages, status
 from federation.web.keys import POOL, RUNNING, Running
 
 SHUTDOWN = 5.0  # seconds for requests that are not streams
+IDLE = 75.0  # seconds until a connection without a request is closed; the library keeps it for an hour
 LONGEST_LINE = 16 * 1024  # bytes of a request line or header: a spec and a query of the longest kind fit
 
 
@@ -130,6 +131,7 @@ async def serve(config: Path, *, host: str, port: int, on_ready: Callable[[str],
         max_field_size=LONGEST_LINE,
         max_line_size=LONGEST_LINE,
         shutdown_timeout=SHUTDOWN,
+        keepalive_timeout=IDLE,
     )
     await runner.setup()
     try:
