@@ -20,6 +20,7 @@ from federation.core.model import Launch
 from federation.core.rules import Mode
 from federation.service.launcher import Launcher
 from federation.service.ports import Visitor
+from federation.web.cors import CORS, open_to_all
 from federation.web.house import public_base
 from federation.web.keys import RUNNING
 
@@ -27,10 +28,6 @@ EVENT_STREAM = "text/event-stream"
 KEEPALIVE = b":keepalive\n\n"
 KEEPALIVE_EVERY = 25.0  # seconds of silence, as BinderHub
 STALLED = 60.0  # seconds in which a visitor must take what was written
-CORS: Mapping[str, str] = {
-    "Access-Control-Allow-Origin": "*",
-    "Access-Control-Allow-Headers": "cache-control",
-}
 STREAM_HEADERS: Mapping[str, str] = {
     **CORS,
     "Content-Type": EVENT_STREAM,
@@ -84,11 +81,6 @@ async def build(request: web.Request) -> web.StreamResponse:
     except LaunchError as error:
         return web.Response(body=_failed(error), headers=STREAM_HEADERS)
     return await _relay(request, launch)
-
-
-async def allowed(request: web.Request) -> web.Response:
-    """The answer to a browser that asks before it reads from another site."""
-    return web.Response(headers={**CORS, "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS"})
 
 
 def accepts_events(request: web.Request) -> bool:
@@ -188,5 +180,4 @@ def _failed(error: LaunchError) -> bytes:
 
 
 def routes() -> list[web.RouteDef]:
-    path = r"/build/{launch:[\s\S]*}"
-    return [web.get(path, build), web.options(path, allowed)]
+    return open_to_all(r"/build/{launch:[\s\S]*}", build)
