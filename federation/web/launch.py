@@ -74,7 +74,9 @@ async def build(request: web.Request) -> web.StreamResponse:
             raise LaunchError("Missing Accept header: text/event-stream", 400)
         launch = parse_launch(request.rel_url.raw_path, request.rel_url.raw_query_string)
         if mode is Mode.REDIRECT:
-            member = request.app[LAUNCHER].redirect(launch)
+            launcher = request.app[LAUNCHER]
+            # A HEAD, as link checkers send it, launches nothing and counts as nothing.
+            member = launcher.would_take(launch) if request.method == "HEAD" else launcher.redirect(launch)
             query = f"?{launch.query}" if launch.query else ""
             location = f"{member.url}{launch.path}{query}"
             return web.Response(status=307, headers={**CORS, "Location": location})
