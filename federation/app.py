@@ -33,6 +33,7 @@ from federation.web import api, badges, launch, middleware, pages, status
 from federation.web.keys import POOL, RUNNING, Running
 
 SHUTDOWN = 5.0  # seconds for requests that are not streams
+IDLE = 75.0  # seconds until a connection without a request is closed; the library keeps it for an hour
 LONGEST_LINE = 16 * 1024  # bytes of a request line or header: a spec and a query of the longest kind fit
 
 
@@ -97,7 +98,7 @@ def make_app(
 ) -> web.Application:
     """The front door as an aiohttp application; it looks at its members as long as it runs."""
     door = FrontDoor(settings, clock or SystemClock(), dice)
-    app = web.Application(middlewares=[middleware.forwarded, middleware.plain_errors])
+    app = web.Application(middlewares=[middleware.plain_errors, middleware.addressed])
     app[FRONT_DOOR] = door
     app[RUNNING] = door.running
     app[POOL] = door.pool
@@ -130,6 +131,7 @@ async def serve(config: Path, *, host: str, port: int, on_ready: Callable[[str],
         max_field_size=LONGEST_LINE,
         max_line_size=LONGEST_LINE,
         shutdown_timeout=SHUTDOWN,
+        keepalive_timeout=IDLE,
     )
     await runner.setup()
     try:
@@ -166,7 +168,7 @@ async def _following(config: Path, door: FrontDoor) -> AsyncIterator[None]:
         try:
             async for _ in awatch(folder, recursive=False):
                 door.reload(config)
-        except OSError as error:  # a folder that cannot be watched: changes need a restart then
+        except Exception as error:  # such as a folder that cannot be watched: changes need a restart then
             door.tell(LoopFailed("watch of the configuration", error))
 
     task = asyncio.create_task(follow(), name="configuration")

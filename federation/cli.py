@@ -16,7 +16,7 @@ import uvloop
 from rich.console import Console
 
 from federation import settings as front_door_settings
-from federation.follow.display import Display
+from federation.follow.display import Display, strip_terminal_codes
 from federation.follow.launch import LaunchFailed, follow
 from federation.follow.stream import BrokenOff, Unreachable
 from federation.follow.wanted import Unclear, front_door_url, read
@@ -60,7 +60,8 @@ class SchemaName(StrEnum):
 
 
 def refuse(message: object, code: int) -> NoReturn:
-    words.print(f"Error: {message}", style="red", soft_wrap=True, markup=False)
+    for line in f"Error: {message}".splitlines():  # some of it was said by others
+        words.print(strip_terminal_codes(line).plain, style="red", soft_wrap=True, markup=False)
     raise typer.Exit(code)
 
 
@@ -107,7 +108,6 @@ def serve(
         refuse(f"--workers {workers}: this version serves with one process, expected 1", USAGE)
     try:
         follow_parent()
-        front_door_settings.load(config)
         uvloop.run(_serve(config, host, port))
     except (SettingsError, WrongParent) as problem:
         refuse(problem, USAGE)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any, TextIO
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 from aiohttp.http_exceptions import HttpProcessingError
@@ -28,11 +29,27 @@ from federation.core.rules import LogRules
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
+class _Unfailing:
+    """A stream whose full disk or closed pipe costs the line, never the launch or the task that it tells of."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.isatty = stream.isatty
+
+    def write(self, text: str) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+
 class FactLog:
     """A listener that writes to standard error."""
 
     def __init__(self, rules: LogRules, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stderr
+        self._stream = _Unfailing(stream or sys.stderr)
         self.configure(rules)
 
     def configure(self, rules: LogRules) -> None:
@@ -109,7 +126,7 @@ def _about(launch: Launch) -> dict[str, str]:
     return {"provider": launch.provider, "spec": shown(launch.spec)[:300]}
 
 
-def _logger(rules: LogRules, stream: TextIO) -> Any:
+def _logger(rules: LogRules, stream: _Unfailing) -> Any:
     for_people = rules.format == "console"
     processors: list[Any] = [
         structlog.processors.add_log_level,
@@ -120,7 +137,7 @@ def _logger(rules: LogRules, stream: TextIO) -> Any:
     else:
         processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
     return structlog.wrap_logger(
-        structlog.PrintLogger(stream),
+        structlog.PrintLogger(cast(TextIO, stream)),
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[rules.level]),
         cache_logger_on_first_use=False,

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import aiohttp
-from yarl import URL
 
 from federation.adapters.transport import in_words
 from federation.core.model import Member
 from federation.core.rules import HealthRules
+from federation.core.told import bounded
 from federation.core.verdict import Verdict, judge
 from federation.service.ports import Clock, ProbeResult
 
@@ -54,7 +54,7 @@ class HttpProber:
         """Whether any answer came, and what it says."""
         timeout = self._rules().timeout
         try:
-            status, body = await self._get(address(member, member.health_path), timeout)
+            status, body = await self._get(member.address(member.health_path), timeout)
             return True, judge(status, body)
         except TimeoutError:
             return False, Verdict(False, f"no answer within {timeout:g} s")
@@ -65,13 +65,13 @@ class HttpProber:
 
     async def _versions(self, member: Member) -> dict[str, Any] | None:
         try:
-            status, body = await self._get(address(member, member.versions_path), self._rules().timeout)
+            status, body = await self._get(member.address(member.versions_path), self._rules().timeout)
             told = json.loads(body) if status == 200 else None
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError, RecursionError, _TooLarge):
             return None
-        return told if isinstance(told, dict) else None
+        return bounded(told) if isinstance(told, dict) else None
 
-    async def _get(self, url: URL, timeout: float) -> tuple[int, bytes]:
+    async def _get(self, url: str, timeout: float) -> tuple[int, bytes]:
         async with (
             asyncio.timeout(timeout),
             self._session.get(url, allow_redirects=False, headers={"Accept": "application/json"}) as answer,
@@ -83,8 +83,3 @@ class HttpProber:
                     answer.close()
                     raise _TooLarge
             return answer.status, bytes(body)
-
-
-def address(member: Member, path: str) -> URL:
-    """Below the member's URL, or the path itself when the operator gave a whole URL."""
-    return URL(path if "://" in path else member.url + path)

@@ -7,12 +7,14 @@ removing one member leaves the order of the others as it was, and each member is
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
 from math import inf, log
 
 LARGEST = 0xFFFFFFFFFFFFFFFF
 
 
+@lru_cache(maxsize=4096)  # few repositories make most launches
 def draw(key: str, name: str) -> float:
     """The share of the hash space below this key on this member, in [0, 1].
 

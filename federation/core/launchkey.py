@@ -8,6 +8,7 @@ mybinder.org's federation-redirect hashes.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import quote, unquote, unquote_plus
 
 from federation.core.errors import LaunchError
@@ -26,6 +27,7 @@ _GIT_URL = re.compile(r"[a-z][a-z0-9+.-]*://.+|[^/@\s]+@[^/:\s]+:.+", re.IGNOREC
 _CREDENTIALS = re.compile(r"//[^/@]*@")
 
 
+@lru_cache(maxsize=1024)
 def parse_launch(raw_path: str, raw_query: str = "") -> Launch:
     """The launch that `/build/<provider>/<spec>` asks for. Raises `LaunchError`, saying what is wrong."""
     provider_id, slash, spec = raw_path.removeprefix(_PREFIX).partition("/")

@@ -40,6 +40,10 @@ class Member:
     health_path: str = "/health"
     versions_path: str = "/versions"
 
+    def address(self, path: str) -> str:
+        """Below the member's URL, or the path itself when the operator gave a whole URL."""
+        return path if "://" in path else self.url + path
+
 
 @dataclass(frozen=True, slots=True)
 class Check:

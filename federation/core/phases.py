@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from federation.core.errors import Garbled
+from federation.core.target import plain_server
 
 Event = Mapping[str, Any]
 
@@ -78,7 +79,12 @@ def judge(event: Event, *, built: bool) -> Verdict | None:
 
 
 def _ready(event: Event) -> Verdict:
-    if isinstance(event.get("url"), str) or isinstance(event.get("imageName"), str):
+    url = event.get("url")
+    if isinstance(url, str):
+        if plain_server(url):
+            return Verdict(Ending.READY, "ready")
+        return Verdict(Ending.RETRYABLE, "garbled", "was ready, but at an address that cannot be opened")
+    if isinstance(event.get("imageName"), str):  # a launch that was to build only
         return Verdict(Ending.READY, "ready")
     return Verdict(Ending.RETRYABLE, "garbled", "was ready, but without a URL")
 

@@ -13,11 +13,12 @@ from types import MappingProxyType
 from typing import Any
 
 from federation.core.model import Check, Seats
+from federation.core.told import LONGEST_KEY, bounded, text
 
 QUOTA_CHECK = "Pod quota"
 _READABLE = (200, 503)  # BinderHub answers both with the same body
 _MOST_CHECKS = 50
-_LONGEST_NAME = 100
+_NOT_DETAIL = ("service", "ok", "_ignore_failure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +62,13 @@ def _check(entry: Any) -> Check | None:
     service, ok = entry.get("service"), entry.get("ok")
     if not isinstance(service, str) or not service.isprintable() or not service or not isinstance(ok, bool):
         return None
-    detail = {
-        str(key)[:_LONGEST_NAME]: value
-        for key, value in list(entry.items())[:_MOST_CHECKS]
-        if key not in ("service", "ok", "_ignore_failure")
-        and (value is None or isinstance(value, bool | int | float))
+    figures = {
+        key: value
+        for key, value in entry.items()
+        if key not in _NOT_DETAIL and (value is None or isinstance(value, bool | int | float))
     }
-    return Check(service[:_LONGEST_NAME], ok, entry.get("_ignore_failure") is True, MappingProxyType(detail))
+    detail = MappingProxyType(bounded(figures))
+    return Check(text(service, LONGEST_KEY), ok, entry.get("_ignore_failure") is True, detail)
 
 
 def _seats(check: Check) -> Seats | None:

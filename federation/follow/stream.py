@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import aiohttp
 from yarl import URL
 
+from federation.core.errors import Garbled
+from federation.core.phases import decode
+from federation.core.sse import EventParser
+
 _CONNECT = 10.0  # seconds until the front door accepts
 _SILENCE = 90.0  # seconds without a byte; a living stream sends a comment every 25
-_LONGEST_LINE = 1 << 20  # bytes
 _ACCEPT = {"Accept": "text/event-stream"}
 
 
@@ -37,9 +39,13 @@ async def events(url: str) -> AsyncGenerator[dict[str, Any], None]:
         ):
             _check(response)
             begun = True
-            async for line in _lines(response.content):
-                if (event := _event(line)) is not None:
-                    yield event
+            parser = EventParser()
+            async for chunk in response.content.iter_any():
+                for data in parser.feed(chunk):
+                    if (event := _event(data)) is not None:
+                        yield event
+    except Garbled as problem:
+        raise BrokenOff(f"{url}: the front door {problem}") from problem
     except TimeoutError as problem:
         if begun:
             raise BrokenOff(f"{url}: nothing was heard for {_SILENCE:.0f} s") from problem
@@ -59,22 +65,9 @@ def _check(response: aiohttp.ClientResponse) -> None:
     )
 
 
-async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    rest = b""
-    async for chunk in content.iter_any():
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            yield line.removesuffix(b"\r")
-        if len(rest) > _LONGEST_LINE:
-            raise aiohttp.ClientPayloadError(f"a line of more than {_LONGEST_LINE} bytes")
-
-
-def _event(line: bytes) -> dict[str, Any] | None:
-    """BinderHub sends each event as one `data:` line; comments and anything else carry no event."""
-    if not line.startswith(b"data:"):
-        return None
+def _event(data: bytes) -> dict[str, Any] | None:
+    """What is no event says nothing about the launch: the next one may."""
     try:
-        event = json.loads(line.removeprefix(b"data:"))
-    except ValueError:
+        return decode(data)
+    except Garbled:
         return None
-    return event if isinstance(event, dict) else None

@@ -82,7 +82,8 @@ class _Up:
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, self._asked_to_stop)
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as nohup sets it
+                loop.add_signal_handler(number, self._asked_to_stop)
         self._remove_ready_files()
         self._supervisor.start()
         try:
@@ -174,4 +175,7 @@ class _Up:
 
     def _remove_ready_files(self) -> None:
         for path in self._ready_files:
-            path.unlink(missing_ok=True)
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as problem:  # no reason to leave something running
+                self._report.warn(f"{path} could not be removed: {problem.strerror}")

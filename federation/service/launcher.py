@@ -58,13 +58,18 @@ class Launcher:
         self._in_force = in_force
         self._tell = tell
 
+    def would_take(self, launch: Launch) -> Member:
+        """The member that this launch would be handed to. Raises `LaunchError` when none can take it."""
+        return _first_of(self._dispatcher.decide(launch))
+
     def redirect(self, launch: Launch) -> Member:
         """The member that this launch is handed to. Raises `LaunchError` when none can take it."""
         decision = self._dispatcher.decide(launch)
-        if not decision.candidates:
+        try:
+            member = _first_of(decision)
+        except LaunchError:
             self._tell(LaunchEnded(launch, Outcome.FAILED, None, 0, "no_member", 0.0))
-            raise LaunchError(_nobody(decision))
-        member = decision.candidates[0].view.member
+            raise
         self._tell(Chosen(decision, member.name, 1))
         self._tell(LaunchEnded(launch, Outcome.REDIRECTED, member.name, 1, "redirected", 0.0))
         return member
@@ -161,6 +166,12 @@ def _now() -> float:
 
 def _event(**fields: Any) -> Frame:
     return Frame(json.dumps(fields).encode(), fields)
+
+
+def _first_of(decision: Decision) -> Member:
+    if not decision.candidates:
+        raise LaunchError(_nobody(decision))
+    return decision.candidates[0].view.member
 
 
 def _no_member_left(story: _Story, decision: Decision) -> str:

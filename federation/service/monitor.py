@@ -43,13 +43,13 @@ class Monitor:
         await asyncio.gather(*self._leaving, return_exceptions=True)
 
     def listen(self, fact: Fact) -> None:
-        """A listener: looks at once at a member that began to look bad, or that was configured anew."""
+        """A listener: looks at once at a member that began to look bad, and at all under new rules."""
         match fact:
             case LookFailed(member):
                 self._hurry(member)
-            case Reconfigured(changed=changed):
+            case Reconfigured():
                 self._follow()
-                for member in changed:
+                for member in self._wakes:  # the old pause may be much longer than the new one
                     self._hurry(member)
             case _:
                 pass
@@ -91,13 +91,13 @@ class Monitor:
                 pass
 
     async def _look(self, name: str) -> None:
-        view = self._pool.view(name)
-        if view is None:
-            return
-        result = await self._prober.probe(view.member)
-        now = self._pool.view(name)
-        if now is not None and same_place(now.member, view.member):  # it did not move meanwhile
-            self._pool.observe(result)
+        """One look that counts: one at a place that the member has left meanwhile does not."""
+        while (view := self._pool.view(name)) is not None:
+            result = await self._prober.probe(view.member)
+            now = self._pool.view(name)
+            if now is not None and same_place(now.member, view.member):
+                self._pool.observe(result)
+                return
 
     def _pause(self, name: str) -> float:
         rules = self._in_force().health

@@ -132,9 +132,12 @@ class Pool:
         self._move(seat, step(seat.standing, event, self._rules), reason)
 
     def _look(self, seat: _Seat, view: MemberView, event: Event, reason: str) -> None:
-        before = seat.view.state
+        before, seats = seat.view.state, seat.view.seats
         seat.view = view
         self._move(seat, step(seat.standing, event, self._rules), reason)
+        if event is Event.BAD and view.seats is None and seat.view.fit:
+            # As long as it takes launches it is as full as it last said: load is what silences full members.
+            seat.view = replace(seat.view, seats=seats)
         if seat.view.state is State.EJECTED and event is Event.BAD:
             seat.view = replace(seat.view, reason=reason)
         self._publish()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -96,11 +97,38 @@ def check(model: type[Model], document: Document) -> Model:
 
 
 def _parse(path: Path, text: str, lines: dict[Location, int], repeated: list[Problem]) -> Any:
-    if text.lstrip().startswith("{"):
-        try:
-            return json.loads(text)  # as written by tools: tabs are fine in JSON and are not in YAML
-        except ValueError:
-            pass
+    try:
+        data = _from_json(text, repeated) if text.lstrip().startswith("{") else None
+        if data is None:
+            data = _from_yaml(text, lines, repeated)
+        # What has no end, or is no text, must be refused here: later it would break a page.
+        json.dumps(data, ensure_ascii=False, default=str, skipkeys=True).encode()
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        at = None if mark is None else mark.line + 1
+        what = getattr(error, "problem", None) or "it cannot be parsed"
+        raise SettingsError(path, (Problem("", f"valid YAML ({what})", line=at),)) from error
+    except (ValueError, RecursionError) as error:
+        raise SettingsError(path, (Problem("", f"plain values in moderate depth ({error})"),)) from error
+    return data
+
+
+def _from_json(text: str, repeated: list[Problem]) -> Any:
+    """As written by tools: tabs are fine in JSON and are not in YAML. None when it is no JSON."""
+
+    def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        counts = Counter(key for key, _ in pairs)
+        repeated.extend(Problem(key, "each key once") for key, count in counts.items() if count > 1)
+        return dict(pairs)
+
+    try:
+        return json.loads(text, object_pairs_hook=each_once)
+    except ValueError:
+        repeated.clear()
+        return None
+
+
+def _from_yaml(text: str, lines: dict[Location, int], repeated: list[Problem]) -> Any:
     loader = yaml.SafeLoader(text)
     try:
         node = loader.get_single_node()
@@ -112,11 +140,6 @@ def _parse(path: Path, text: str, lines: dict[Location, int], repeated: list[Pro
                 repeated.append(Problem(_dotted(location), expected, line=line))
             lines[location] = line
         return loader.construct_document(node)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        at = None if mark is None else mark.line + 1
-        what = getattr(error, "problem", None) or "it cannot be parsed"
-        raise SettingsError(path, (Problem("", f"valid YAML ({what})", line=at),)) from error
     finally:
         loader.dispose()
 

@@ -18,8 +18,8 @@ from federation.core.model import Decision, MemberView
 from federation.core.routing import unfit
 from federation.service.dispatch import Dispatcher
 from federation.service.ports import Clock
+from federation.web.cors import CORS, open_to_all
 from federation.web.keys import POOL, RUNNING
-from federation.web.launch import CORS, allowed
 
 DISPATCHER = web.AppKey("dispatcher", Dispatcher)
 CLOCK = web.AppKey("clock", Clock)
@@ -39,8 +39,8 @@ async def active_hosts(request: web.Request) -> web.Response:
         view.member.name: {
             "url": view.member.url,
             "weight": view.member.weight,
-            "health": _address(view, view.member.health_path),
-            "versions": _address(view, view.member.versions_path),
+            "health": view.member.address(view.member.health_path),
+            "versions": view.member.address(view.member.versions_path),
         }
         for view in request.app[POOL].views()
         if unfit(view, headroom) is None
@@ -139,10 +139,6 @@ def _decision(decision: Decision, policy: str) -> dict[str, Any]:
     }
 
 
-def _address(view: MemberView, path: str) -> str:
-    return path if "://" in path else view.member.url + path
-
-
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
@@ -157,8 +153,4 @@ def routes() -> list[web.RouteDef]:
         "/federation/v1/members": members,
         "/federation/v1/explain": explain,
     }
-    return [
-        route
-        for path, handler in handlers.items()
-        for route in (web.get(path, handler), web.options(path, allowed))
-    ]
+    return [route for path, handler in handlers.items() for route in open_to_all(path, handler)]

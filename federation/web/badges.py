@@ -6,6 +6,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from federation.web.assets import assets, send
+from federation.web.cors import CORS, open_to_all
 
 PICTURES = {
     "/badge.svg": "badge.svg",
@@ -18,7 +19,6 @@ PICTURES = {
 }
 # Others embed these by fixed addresses: a day is short enough to see a new drawing.
 A_DAY = "public, max-age=86400"
-CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Headers": "cache-control"}
 
 
 async def picture(request: web.Request) -> web.Response:
@@ -27,10 +27,5 @@ async def picture(request: web.Request) -> web.Response:
     return response
 
 
-async def allowed(request: web.Request) -> web.Response:
-    """The answer to a browser that asks before it reads from another site."""
-    return web.Response(headers={**CORS, "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS"})
-
-
 def routes() -> list[web.RouteDef]:
-    return [route for path in PICTURES for route in (web.get(path, picture), web.options(path, allowed))]
+    return [route for path in PICTURES for route in open_to_all(path, picture)]

@@ -20,16 +20,14 @@ from federation.core.model import Launch
 from federation.core.rules import Mode
 from federation.service.launcher import Launcher
 from federation.service.ports import Visitor
+from federation.web.cors import CORS, open_to_all
+from federation.web.house import public_base
 from federation.web.keys import RUNNING
 
 EVENT_STREAM = "text/event-stream"
 KEEPALIVE = b":keepalive\n\n"
 KEEPALIVE_EVERY = 25.0  # seconds of silence, as BinderHub
-STALLED = 60.0  # seconds that a visitor may lag behind the end of a launch
-CORS: Mapping[str, str] = {
-    "Access-Control-Allow-Origin": "*",
-    "Access-Control-Allow-Headers": "cache-control",
-}
+STALLED = 60.0  # seconds in which a visitor must take what was written
 STREAM_HEADERS: Mapping[str, str] = {
     **CORS,
     "Content-Type": EVENT_STREAM,
@@ -48,10 +46,10 @@ class OpenStreams:
         self._ending = False
 
     @asynccontextmanager
-    async def scope(self, longest: float) -> AsyncIterator[None]:
-        """Leaves the block, wherever it waits, when the streams are ended or after `longest` seconds."""
+    async def scope(self) -> AsyncIterator[None]:
+        """Leaves the block, wherever it waits, when the streams are ended."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(0 if self._ending else longest) as scope:
+            async with asyncio.timeout(0 if self._ending else None) as scope:
                 self._scopes.add(scope)
                 try:
                     yield
@@ -76,18 +74,15 @@ async def build(request: web.Request) -> web.StreamResponse:
             raise LaunchError("Missing Accept header: text/event-stream", 400)
         launch = parse_launch(request.rel_url.raw_path, request.rel_url.raw_query_string)
         if mode is Mode.REDIRECT:
-            member = request.app[LAUNCHER].redirect(launch)
+            launcher = request.app[LAUNCHER]
+            # A HEAD, as link checkers send it, launches nothing and counts as nothing.
+            member = launcher.would_take(launch) if request.method == "HEAD" else launcher.redirect(launch)
             query = f"?{launch.query}" if launch.query else ""
             location = f"{member.url}{launch.path}{query}"
             return web.Response(status=307, headers={**CORS, "Location": location})
     except LaunchError as error:
         return web.Response(body=_failed(error), headers=STREAM_HEADERS)
     return await _relay(request, launch)
-
-
-async def allowed(request: web.Request) -> web.Response:
-    """The answer to a browser that asks before it reads from another site."""
-    return web.Response(headers={**CORS, "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS"})
 
 
 def accepts_events(request: web.Request) -> bool:
@@ -105,13 +100,11 @@ async def _relay(request: web.Request, launch: Launch) -> web.StreamResponse:
     await response.prepare(request)
     if request.method == "HEAD":
         return response
-    rules = request.app[RUNNING].settings.launch
-    longest = rules.attempts * rules.timeout + STALLED  # even if the visitor reads nothing at all
     frames = request.app[LAUNCHER].relay(launch, visitor(request))
     try:
-        async with request.app[STREAMS].scope(longest), aclosing(frames), _kept_alive(response) as written:
+        async with request.app[STREAMS].scope(), aclosing(frames), _kept_alive(response) as written:
             async for frame in frames:
-                await response.write(_framed(frame.data))
+                await _write(request, response, _framed(frame.data))
                 written()
         await response.write_eof()
     except ConnectionResetError:
@@ -119,14 +112,24 @@ async def _relay(request: web.Request, launch: Launch) -> web.StreamResponse:
     return response
 
 
+async def _write(request: web.Request, response: web.StreamResponse, data: bytes) -> None:
+    """Raises ConnectionResetError for a visitor who has left, and makes one who reads nothing leave."""
+    try:
+        async with asyncio.timeout(STALLED):
+            await response.write(data)
+    except TimeoutError as error:
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError("the visitor reads nothing") from error
+
+
 def visitor(request: web.Request) -> Visitor:
     """Who asks, as the member is to see it: at our public address if we know it, whatever Host claims."""
-    public = request.app[RUNNING].settings.public_url
-    parts = urlsplit(public) if public else None
+    address = urlsplit(public_base(request))
     return Visitor(
         ip=request.remote or "127.0.0.1",
-        scheme=parts.scheme if parts else request.scheme,
-        host=parts.netloc if parts else request.host,
+        scheme=address.scheme,
+        host=address.netloc,
         origin=request.headers.get("Origin"),
     )
 
@@ -179,5 +182,4 @@ def _failed(error: LaunchError) -> bytes:
 
 
 def routes() -> list[web.RouteDef]:
-    path = r"/build/{launch:[\s\S]*}"
-    return [web.get(path, build), web.options(path, allowed)]
+    return open_to_all(r"/build/{launch:[\s\S]*}", build)

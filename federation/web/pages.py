@@ -19,7 +19,7 @@ from federation.core.providers import BY_ID, PROVIDERS
 from federation.core.rules import Mode, Settings
 from federation.core.target import UnsafeTarget, server_target
 from federation.web import assets
-from federation.web.badges import CORS, allowed
+from federation.web.cors import CORS, open_to_all
 from federation.web.house import origin, page, problem, public_base
 from federation.web.keys import POOL, RUNNING
 
@@ -243,8 +243,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/launch", go),
         web.get("/v2/{provider}/{spec:.+}", launch),
         web.get("/repo/{user}/{repo}{tail:(/.*)?}", repo),
-        web.get("/api/repoproviders", providers),
-        web.options("/api/repoproviders", allowed),
+        *open_to_all("/api/repoproviders", providers),
         web.get("/about", about),
         web.get("/robots.txt", robots),
         *assets.routes(),

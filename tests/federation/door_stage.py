@@ -67,6 +67,7 @@ class StockMember:
         self.play = play
         self.told: Any = WELL
         self.status = 200
+        self.versions = b'{"binderhub": "1.0", "builder": "r2d"}'
         self.requests: list[web.Request] = []
         self.looks = 0
         self.open = 0
@@ -107,7 +108,7 @@ class StockMember:
         return web.json_response(self.told, status=self.status)
 
     async def _versions(self, request: web.Request) -> web.Response:
-        return web.json_response({"binderhub": "1.0", "builder": "r2d"})
+        return web.Response(body=self.versions, content_type="application/json")
 
     async def _build(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(request)

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from federation.cli import app
+from federation.follow.launch import LaunchFailed
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "config"
@@ -104,6 +105,17 @@ def test_an_unclear_launch_is_usage() -> None:
     result = run("launch", "svn/user/repo")
     assert result.exit_code == 2
     assert "no provider 'svn'" in result.stderr
+
+
+def test_the_reason_of_a_failed_launch_steers_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails(*_: object) -> str:
+        raise LaunchFailed("no \x07such \x1b[2Jref\nor branch\x9b1m")
+
+    monkeypatch.setattr("federation.cli.follow", fails)
+    result = run("launch", "gh/u/r/HEAD", "--front-door", "http://127.0.0.1:9")
+    assert result.exit_code == 1
+    assert {"Error: no such ref", "or branch1m"} <= set(result.stderr.splitlines())
+    assert not set(result.stderr) & set("\x1b\x07\x9b")
 
 
 def test_an_unreachable_front_door_has_its_own_code(unused_tcp_port: int) -> None:

@@ -165,7 +165,7 @@ async def test_silence_is_broken_off(door: tuple[Door, str], monkeypatch: pytest
 async def test_an_endless_line_is_broken_off(door: tuple[Door, str]) -> None:
     server, url = door
     server.script = says(*([b"data: " + b"x" * 300_000] * 5))
-    with pytest.raises(BrokenOff, match="a line of more than"):
+    with pytest.raises(BrokenOff, match="sent an event of more than"):
         await follow(read("gh/u/r/HEAD"), url, lambda news: None)
 
 

@@ -158,6 +158,28 @@ def test_a_signal_ends_everything_and_the_exit_code_is_zero(run: Run, number: si
     assert list((run.state / "run").iterdir()) == []
 
 
+def test_a_hangup_that_nohup_ignores_ends_nothing(run: Run) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # children inherit it
+    try:
+        run.start().ready()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert run.process is not None
+    run.process.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        run.process.wait(2)
+    assert run.end() == 0
+
+
+def test_a_ready_file_that_cannot_be_removed_leaves_nothing_running(run: Run) -> None:
+    run.start().ready()
+    run.ready_file.unlink()
+    run.ready_file.mkdir()
+    assert run.end() == 0
+    assert run.leftovers() == []
+    assert f"{run.ready_file} could not be removed" in run.output
+
+
 def test_kill_9_leaves_no_program_running(run: Run) -> None:
     run.start().ready()
     assert run.end(signal.SIGKILL) == -9

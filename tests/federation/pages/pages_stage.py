@@ -73,7 +73,7 @@ def pool(at: float, members: Sequence[Member] = MEMBERS) -> Pool:
 
 
 def application(settings: Settings, members: Pool) -> web.Application:
-    app = web.Application(middlewares=[middleware.forwarded, middleware.plain_errors])
+    app = web.Application(middlewares=[middleware.plain_errors, middleware.addressed])
     app.on_response_prepare.append(middleware.add_safe_headers)
     app[RUNNING] = Running(settings)
     app[POOL] = members

@@ -49,7 +49,10 @@ def test_what_a_dead_member_said_is_not_kept_as_its_present_state() -> None:
     pool = Pool([A], RULES, Clock())
     pool.observe(look("a", checks=(Check("Hub", True),), seats=Seats(1, 9), versions={"v": 1}, at=50.0))
     pool.observe(look("a", ok=False))
+    assert pool.views()[0].seats == Seats(1, 9)  # it still takes launches, and has no more room than before
+    pool.observe(look("a", ok=False))
     view = pool.views()[0]
+    assert view.state is State.EJECTED
     assert view.checks == () and view.seats is None
     assert view.seen == 50.0 and view.versions == {"v": 1}
 

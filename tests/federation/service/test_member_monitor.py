@@ -87,27 +87,11 @@ async def test_tasks_follow_the_configuration_and_end_with_the_block() -> None:
     async with monitor:
         await until(lambda: pool.views()[0].state is State.HEALTHY)
         monitor.listen(pool.configure([a, b], RARELY))
-        await until(lambda: [member.name for member in prober.looks] == ["a", "b"])
+        await until(lambda: {member.name for member in prober.looks} == {"a", "b"})
         monitor.listen(pool.configure([replace(b, url="http://new")], RARELY))
         await until(lambda: prober.looks[-1].url == "http://new")
         assert tasks() == {"monitor b"}
     assert tasks() == set()
-
-
-async def test_a_look_that_was_under_way_when_the_member_moved_is_dropped() -> None:
-    prober = Scripted()
-    prober.go.clear()
-    a = Member("a", "http://old", 1.0)
-    pool = Pool([a], RARELY, Clock())
-    settings = Settings((a,), health=RARELY)
-    async with Monitor(pool, prober, lambda: settings, lambda: 0.5, lambda fact: None) as monitor:
-        await until(lambda: prober.looks)
-        told = pool.configure([replace(a, url="http://new")], RARELY)
-        prober.go.set()
-        await asyncio.sleep(0.05)
-        assert pool.views()[0].state is State.UNKNOWN
-        monitor.listen(told)
-        await until(lambda: pool.views()[0].state is State.HEALTHY)
 
 
 async def test_a_fault_of_the_prober_ends_no_task() -> None:
@@ -119,3 +103,32 @@ async def test_a_fault_of_the_prober_ends_no_task() -> None:
     async with Monitor(pool, prober, lambda: settings, lambda: 0.5, facts.append):
         await until(lambda: pool.views()[0].state is State.HEALTHY)
     assert [fact.where for fact in facts if isinstance(fact, LoopFailed)] == ["monitor of a"]
+
+
+async def test_a_look_under_way_when_the_member_moved_does_not_count_and_the_next_comes_at_once() -> None:
+    prober = Scripted()
+    prober.go.clear()
+    settings = Settings((Member("a", "http://old", 1.0),), health=RARELY)
+    pool = Pool(settings.members, RARELY, Clock())
+    async with Monitor(pool, prober, lambda: settings, lambda: 0.5, lambda fact: None) as monitor:
+        await until(lambda: prober.looks)
+        monitor.listen(pool.configure([Member("a", "http://new", 1.0)], RARELY))
+        prober.go.set()
+        prober.go.clear()  # one look ends, the next waits
+        await until(lambda: len(prober.looks) == 2, 3)
+        assert pool.views()[0].state is State.UNKNOWN
+        prober.go.set()
+        await until(lambda: pool.views()[0].state is State.HEALTHY, 3)
+    assert [member.url for member in prober.looks][:2] == ["http://old", "http://new"]
+
+
+async def test_new_rules_do_not_wait_for_the_old_interval() -> None:
+    settings = Settings((Member("a", "http://a", 1.0),), health=RARELY)
+    pool = Pool(settings.members, RARELY, Clock())
+    prober = Scripted()
+    async with Monitor(pool, prober, lambda: settings, lambda: 0.5, lambda fact: None) as monitor:
+        await until(lambda: pool.views()[0].state is State.HEALTHY)
+        await asyncio.sleep(0)
+        settings = replace(settings, health=replace(RARELY, interval=0.05))
+        monitor.listen(pool.configure(settings.members, settings.health))
+        await until(lambda: len(prober.looks) >= 4, 3)

@@ -11,7 +11,7 @@ import pytest
 from door_stage import WELL, StockMember, recorded
 
 from federation.adapters.clock import SystemClock
-from federation.adapters.probe import HttpProber, address
+from federation.adapters.probe import HttpProber
 from federation.adapters.transport import open_session
 from federation.core.model import Member
 from federation.core.rules import HealthRules
@@ -111,5 +111,5 @@ async def test_versions_that_hang_do_not_make_a_member_ill() -> None:
 
 def test_a_whole_url_stands_for_itself() -> None:
     member = Member("m", "https://m.org/base", 1.0, health_path="https://other.org/up")
-    assert str(address(member, member.health_path)) == "https://other.org/up"
-    assert str(address(member, member.versions_path)) == "https://m.org/base/versions"
+    assert member.address(member.health_path) == "https://other.org/up"
+    assert member.address(member.versions_path) == "https://m.org/base/versions"

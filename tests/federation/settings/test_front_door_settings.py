@@ -147,6 +147,25 @@ def test_a_bad_file_is_refused_in_words(text: str, words: str, tmp_path: Path) -
     assert words in refusal(tmp_path, text)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("title: 2026-99-99", "month must be in 1..12"),
+        ("title: &a [*a]", "plain values in moderate depth"),
+        ("title: " + "[" * 3000, "plain values in moderate depth"),
+        ('{"title":' * 3000, "plain values in moderate depth"),
+        ("\x00", "valid YAML"),
+        (f"title: 0x{'f' * 5000}", "plain values in moderate depth"),
+        ('title: "\\ud800"', "plain values in moderate depth"),
+        ('{"members": {"a": null, "a": {"url": "http://a"}}}', "a: expected each key once"),
+    ],
+)
+def test_what_yaml_or_json_cannot_say_plainly_is_refused_in_words(
+    text: str, words: str, tmp_path: Path
+) -> None:
+    assert words in refusal(tmp_path, text)
+
+
 def test_a_file_that_cannot_be_read_is_refused_in_words(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="No such file"):
         load(tmp_path / "none.yaml")

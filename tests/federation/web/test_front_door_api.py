@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from door_stage import SPEC, WELL, Door, StockMember, until
 
 from federation.core.model import Member, State
@@ -172,3 +173,40 @@ async def test_launches_are_counted_truly_and_a_removed_member_vanishes(members:
         door.reconfigure([beta.configured()])
         text = await door.text("/metrics")
         assert "alpha" not in text and 'member="beta"' in text
+
+
+@pytest.mark.parametrize(
+    ("health", "versions"),
+    [
+        (None, b'{"a": "\\ud800", "\\ud800": 1}'),
+        (None, b'{"a": %s}' % (b"1" * 400)),
+        (None, b'{"a": %s%s}' % (b"[" * 400, b"]" * 400)),
+        (
+            b'{"service": "Pod quota", "ok": true, "total_pods": 1%s, "quota": 1%s}'
+            % (b"0" * 400, b"0" * 400),
+            None,
+        ),
+        (b'{"service": "x", "ok": true, "\\ud800": 1, "y": 1%s}' % (b"0" * 30), None),
+    ],
+    ids=["lone surrogate", "huge number", "deep", "huge quota", "odd check"],
+)
+async def test_what_one_member_tells_of_itself_never_spoils_what_is_told_of_all(
+    health: bytes | None, versions: bytes | None, members: Pair
+) -> None:
+    alpha, beta = members
+    if health is not None:
+        alpha.told = b'{"ok": true, "checks": [%s]}' % health
+    if versions is not None:
+        alpha.versions = versions
+    async with Door(alpha.configured(), beta.configured()) as door:
+        for path in (
+            "/versions",
+            "/health",
+            "/federation/v1/members",
+            "/status",
+            "/metrics",
+            "/active_hosts",
+        ):
+            async with door.ask(path) as answer:
+                assert answer.status == 200, path
+                assert "beta" in await answer.text(), path

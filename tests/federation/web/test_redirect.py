@@ -31,7 +31,7 @@ async def test_a_launch_is_handed_over_with_its_raw_path_and_query(members: Pair
             assert answer.status == 307 and answer.headers["Location"] == alpha.url + SPEC
         async with door.session.options(f"{door.url}{SPEC}") as answer:
             assert answer.status == 200
-        assert 'federation_redirect_count{member="alpha",reason="load_balancer"} 3.0' in await door.text(
+        assert 'federation_redirect_count{member="alpha",reason="load_balancer"} 2.0' in await door.text(
             "/metrics"
         )
 
@@ -64,3 +64,11 @@ async def test_weight_zero_takes_nothing(members: Pair) -> None:
     async with Door(members[0].configured(0), members[1].configured(), launch=REDIRECT) as door:
         hosts = {await host(door, f"/build/gh/a/b-{number}/HEAD?member=alpha") for number in range(20)}
         assert hosts == {members[1].configured().url}
+
+
+async def test_a_head_tells_the_way_and_counts_as_no_launch(members: Pair) -> None:
+    async with Door(members[0].configured(), launch=REDIRECT) as door:
+        async with door.session.head(f"{door.url}{SPEC}", allow_redirects=False) as answer:
+            assert answer.status == 307 and answer.headers["Location"].endswith(SPEC)
+        text = await door.text("/metrics")
+        assert "federation_redirect_count{" not in text and "federation_launches_total{" not in text

@@ -87,6 +87,29 @@ async def test_a_trusted_proxy_tells_who_the_visitor_is_and_others_do_not(member
         assert members[0].requests[-1].headers["X-Forwarded-For"] == expected
 
 
+@pytest.mark.parametrize(
+    ("forwarded", "ip"),
+    [
+        (["6.6.6.6, 203.0.113.9"], "203.0.113.9"),
+        (["6.6.6.6", "203.0.113.9"], "203.0.113.9"),  # two lines, as HAProxy adds its own
+        (["not an address, 203.0.113.9"], "203.0.113.9"),
+        (["203.0.113.9:4711, 127.0.0.2"], "203.0.113.9"),
+        (["[2001:db8::9]:4711"], "2001:db8::9"),
+        (["unknown"], "127.0.0.1"),
+        (["6.6.6.6, unknown, 127.0.0.2"], "127.0.0.2"),
+    ],
+)
+async def test_what_a_visitor_adds_before_a_trusted_proxy_is_not_believed(
+    forwarded: list[str], ip: str, members: Pair
+) -> None:
+    async with Door(members[0].configured(), trusted_proxies=("127.0.0.0/8",)) as door:
+        headers = [("Accept", "text/event-stream"), *(("X-Forwarded-For", line) for line in forwarded)]
+        async with door.ask(SPEC, headers=[*headers, ("X-Forwarded-Proto", "javascript")]) as answer:
+            assert answer.status == 200 and b'"ready"' in await answer.read()
+    seen = members[0].requests[0].headers
+    assert seen["X-Forwarded-For"] == ip and seen["X-Forwarded-Proto"] == "http"
+
+
 CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 FAULTS = {
     "refused": None,
@@ -107,6 +130,7 @@ FAULTS = {
     "launch failed": raw_stream(
         BUILT + event(phase="failed", message="Failed to launch image i\n", status_code=500)
     ),
+    "ready at no address": raw_stream(BUILT + event(phase="ready", url="javascript:alert(1)//", token="t")),
     "ready without URL": raw_stream(BUILT + event(phase="ready")),
 }
 
@@ -230,6 +254,29 @@ async def test_a_visitor_who_leaves_closes_the_members_stream_at_once(members: P
             answer.close()
         await until(lambda: members[0].open == 0, 3)
         await until(lambda: door.door.pool.views()[0].leases == 0, 3)
+        assert 'federation_launches_total{cause="abandoned",outcome="abandoned"} 1.0' in await door.text(
+            "/metrics"
+        )
+
+
+async def test_a_visitor_who_reads_nothing_holds_no_seat_for_long(
+    members: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("federation.web.launch.STALLED", 0.5)
+
+    async def flood(request: web.Request, response: web.StreamResponse) -> None:
+        while True:
+            await response.write(event(phase="building", message="x" * 50_000))
+
+    for member in members:
+        member.play = flood
+    async with Door(*(member.configured() for member in members)) as door:
+        with socket.create_connection(("127.0.0.1", door.url.port)) as visitor:
+            visitor.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            visitor.send(f"GET {SPEC} HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n".encode())
+            await until(lambda: sum(member.open for member in members) == 1)
+            await until(lambda: sum(member.open for member in members) == 0, 8)
+            await until(lambda: sum(view.leases for view in door.door.pool.views()) == 0, 3)
         assert 'federation_launches_total{cause="abandoned",outcome="abandoned"} 1.0' in await door.text(
             "/metrics"
         )

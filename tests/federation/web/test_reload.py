@@ -134,3 +134,19 @@ async def test_an_address_in_use_is_an_error_that_leaves_nothing_behind(
     with pytest.raises(OSError, match="address already in use"):
         await serve(file, host="127.0.0.1", port=members[1].port)
     assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("monitor ")]
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"]
+)
+async def test_a_connection_that_asks_nothing_is_closed(
+    sent: bytes, tmp_path: Path, members: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("federation.app.IDLE", 0.5)
+    file = tmp_path / "federation.yaml"
+    write(file, members[0])
+    async with served(file) as url:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        writer.write(sent)
+        await asyncio.wait_for(reader.read(), 8)
+        writer.close()

@@ -109,3 +109,35 @@ async def test_head_and_options_start_no_launch(members: Pair) -> None:
             assert answer.headers["Access-Control-Allow-Origin"] == "*"
             assert answer.headers["Access-Control-Allow-Headers"] == "cache-control"
     assert not members[0].requests
+
+
+async def raw(door: Door, request: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.url.port)
+    writer.write(request)
+    try:
+        return await asyncio.wait_for(reader.read(), 5)
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize("host", [b"\xff", b"a b", b'x"><script>', b"[::1", b"a@b", b"x:1:2"])
+@pytest.mark.parametrize("path", [b"/", b"/v2/gh/a/b/HEAD", SPEC.encode()])
+async def test_a_host_that_is_none_is_refused(path: bytes, host: bytes, members: Pair) -> None:
+    async with Door(members[0].configured()) as door:
+        head = b"GET " + path + b" HTTP/1.1\r\nHost: " + host + b"\r\nAccept: text/event-stream\r\n"
+        answer = await raw(door, head + b"Connection: close\r\n\r\n")
+    assert b" 400 " in answer.split(b"\r\n")[0]
+    assert not members[0].requests
+
+
+async def test_a_request_without_host_is_served_at_the_address_it_reached(
+    members: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "socket.getfqdn", lambda: pytest.fail("the name service was asked, all visitors wait")
+    )
+    async with Door(members[0].configured()) as door:
+        answer = await raw(door, b"GET / HTTP/1.0\r\n\r\n")
+        assert f'data-base="http://127.0.0.1:{door.url.port}"'.encode() in answer
+        answer = await raw(door, f"GET {SPEC} HTTP/1.0\r\nAccept: text/event-stream\r\n\r\n".encode())
+        assert b'"ready"' in answer and b"chunked" not in answer.lower()
