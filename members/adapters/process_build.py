@@ -143,9 +143,9 @@ class ProcessBuilder:
                 async for line in lines:
                     yield line
         if not wanted.plain:
+            await asyncio.to_thread(trees.drop_special, bench.tree)
             await asyncio.to_thread(uv_install.use_own_python, bench.env, (str(ENVIRONMENT), str(bench.env)))
             await uv_install.compile_new(bench, env)
-            await asyncio.to_thread(trees.drop_special, bench.tree)
 
     async def _install(self, wanted: Recipe, bench: Workbench, base: Path) -> AsyncGenerator[str, None]:
         """Base and repository in one resolution: what contradicts the base is an error at once."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from members.adapters import trees
 from members.core.model import Isolation
 
 REAPER = Path(__file__).with_name("reaper.py")
@@ -202,12 +203,11 @@ def _interpreters(mounts: Sequence[Mount]) -> list[Mount]:
     pythons = [Path(sys.base_prefix, "bin", "python3")]
     for mount in mounts:
         try:
-            lines = (mount.source / "pyvenv.cfg").read_text(encoding="utf-8").splitlines()
+            text = trees.read_text(mount.source / "pyvenv.cfg")
         except (OSError, UnicodeDecodeError):
             continue
-        pythons += [
-            Path(line.partition("=")[2].strip(), "python3") for line in lines if line.startswith("home")
-        ]
+        lines = [line for line in text.splitlines() if line.startswith("home")]
+        pythons += [Path(line.partition("=")[2].strip(), "python3") for line in lines]
     found = {python: interpreter_mount(python) for python in pythons if python.is_absolute()}
     return [mount for mount in found.values() if mount is not None]
 

@@ -5,6 +5,7 @@ Only plain files, folders and symbolic links belong into a tree here. Nothing fo
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -40,6 +41,19 @@ class Changes:
 
 class NotPlain(Exception):
     """A device, pipe or socket where only files, folders and links are expected; the message names it."""
+
+
+def read_text(path: Path, limit: int = 1 << 16) -> str:
+    """The text of a small file that repository code may have written.
+
+    A link would show another's file, a pipe never end. Raises OSError for these, and for more than `limit` bytes.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
+            raise OSError(errno.EINVAL, "not a plain, small file", str(path))
+        return file.read(limit).decode("utf-8")
 
 
 def remove(tree: Path) -> None:

@@ -6,8 +6,6 @@ import asyncio
 import functools
 import http.server
 import os
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -16,17 +14,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from workshop import Member, built, git, project, repository, resolved, wheel
+from workshop import SAFEST, Member, built, git, new, project, repository, resolved
 
-from members.adapters import sandbox
 from members.adapters.oci_layout import START_LABEL, labels_of, unpacked_path
-from members.core.model import BuildBroken, BuildFailed, BuildLine, Isolation, Resolved
+from members.core.model import BuildBroken, BuildFailed, BuildLine, Isolation
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
-HAVE_BUBBLEWRAP = sandbox.detect("auto") is Isolation.BUBBLEWRAP
-ISOLATIONS = [Isolation.NONE, *([Isolation.BUBBLEWRAP] if HAVE_BUBBLEWRAP else [])]
-SAFEST = ISOLATIONS[-1]
 DEAD_PROXY = "http://127.0.0.1:9"  # the discard port: nobody listens
 
 DAEMON = """#!/usr/bin/env python3
@@ -41,65 +35,12 @@ time.sleep({sleep})
 """
 
 
-@pytest.fixture(scope="module")
-def machine() -> Iterator[Path]:
-    """A machine whose members share store and cache; the base image is made once.
-
-    In memory where there is plenty: these tests write and remove hundreds of thousands of files.
-    """
-    memory = Path("/dev/shm")
-    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 8 << 30
-    with tempfile.TemporaryDirectory(prefix="binder-builds-", dir=memory if roomy else None) as folder:
-        yield _warm(Path(folder))
-
-
-def _warm(root: Path) -> Path:
-
-    async def warm() -> None:
-        async for _ in Member(root, "one", SAFEST).builder().warm():
-            pass
-
-    asyncio.run(warm())
-    wheels = root / "wheels"
-    wheel(wheels, "tinyone", "1.0")
-    wheel(wheels, "tinyone", "2.0")
-    wheel(wheels, "tinytwo", "1.0", requires="tinyone<2")
-    return root
-
-
-@pytest.fixture(params=ISOLATIONS)
-def one(request: pytest.FixtureRequest, machine: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Member]:
-    """The building member; every test ends with nothing left of its builds."""
-    monkeypatch.setenv("UV_FIND_LINKS", str(machine / "wheels"))
-    member = Member(machine, "one", request.param)
-    yield member
-    assert member.left_over() == []
-
-
-@pytest.fixture
-def safe(machine: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Member]:
-    """The building member with the best isolation there is."""
-    monkeypatch.setenv("UV_FIND_LINKS", str(machine / "wheels"))
-    member = Member(machine, "one", SAFEST)
-    yield member
-    assert member.left_over() == []
-
-
-@pytest.fixture
-def image(request: pytest.FixtureRequest) -> str:
-    return f"test-{abs(hash(request.node.name))}:1"
-
-
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, DEAD_PROXY)
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "")
-
-
-def new(member: Member, image: str, files: dict[str, str]) -> Resolved:
-    return repository(member.repositories / f"{image.split(':')[0]}-{member.isolation}", files)
 
 
 def named(name: str) -> list[int]:
