@@ -54,7 +54,7 @@ async def test_links_left_in_tmp_lead_nobody_out(safe: Member, image: str, tmp_p
 
 
 async def test_a_pipe_for_pyvenv_cfg_holds_nobody_up(safe: Member, image: str) -> None:
-    script = 'rm "$VIRTUAL_ENV/pyvenv.cfg" && mkfifo "$VIRTUAL_ENV/pyvenv.cfg"\n'
+    script = 'cd "$VIRTUAL_ENV"; rm pyvenv.cfg && mkfifo pyvenv.cfg; echo "a = 1" > lib/new.py\n'
     await built(safe.builder(), new(safe, image, {"postBuild": script}), image)
 
 
