@@ -77,14 +77,9 @@ class HubClient:
         self._attempts = attempts
         self._retry_delay = retry_delay
 
-    async def create(self, request: SessionRequest) -> HubSession:
-        """A temporary user of a new name, and no server yet. Raises LaunchFailed."""
+    def create(self, request: SessionRequest) -> HubSession:
+        """A session of a new name, known to nobody yet: whatever ends its launch, its name can be removed."""
         name = self._user_name(request.repo_url)
-        failure = f"Failed to create temporary user for {request.image}"
-        deadline = _now() + self._launch_timeout
-        reply = await self.insist("POST", f"users/{_quoted(name)}", deadline=deadline, failure=failure)
-        if reply.status >= 300:
-            raise LaunchFailed(failure)
         return HubSession(
             self, request, name, f"{self._public_url}user/{_quoted(name)}/", self._launch_timeout
         )
@@ -100,9 +95,10 @@ class HubClient:
                 raise LaunchFailed("JupyterHub does not answer") from error
             if reply.status != 200 or not isinstance(reply.body, list):
                 raise LaunchFailed(f"JupyterHub does not tell its sessions (status {reply.status})")
-            for user in reply.body:
-                for server in user.get("servers", {}).values():
-                    counted[str((server.get("user_options") or {}).get("image", ""))] += 1
+            try:
+                counted.update(image for user in reply.body for image in _images(user))
+            except (AttributeError, TypeError) as error:
+                raise LaunchFailed("JupyterHub does not tell its sessions, but nonsense") from error
             if len(reply.body) < _PAGE:
                 return dict(counted)
             offset += _PAGE
@@ -209,8 +205,9 @@ class HubSession:
         self._path = f"users/{_quoted(name)}"
 
     async def progress(self) -> AsyncIterator[str]:
-        """Requests the server, then tells the hub's messages until it answers; within the launch timeout."""
+        """User, server, then the hub's messages until the server answers; all within the launch timeout."""
         deadline = _now() + self._launch_timeout
+        await self._create_user(deadline)
         await self._request_server(deadline)
         failure = f"Image {self._request.image} for user {self.name} failed to launch"
         told: set[str] = set()
@@ -264,6 +261,12 @@ class HubSession:
             return False
         return deleted.status in (204, 404)
 
+    async def _create_user(self, deadline: float) -> None:
+        failure = f"Failed to create temporary user for {self._request.image}"
+        reply = await self._hub.insist("POST", self._path, deadline=deadline, failure=failure)
+        if reply.status >= 300:
+            raise LaunchFailed(failure)
+
     async def _request_server(self, deadline: float) -> None:
         request = self._request
         options = {
@@ -284,6 +287,12 @@ class HubSession:
             raise LaunchFailed(FULL)
         if reply.status >= 300:
             raise LaunchFailed(failure)
+
+
+def _images(user: Any) -> list[str]:
+    """The image of each of a user's servers, as the hub's API tells them."""
+    servers = user.get("servers", {}).values()
+    return [str((server.get("user_options") or {}).get("image", "")) for server in servers]
 
 
 def _now() -> float:

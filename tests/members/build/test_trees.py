@@ -85,6 +85,7 @@ async def test_long_jobs_leave_the_quick_ones_their_threads(tmp_path: Path) -> N
 
     jobs = [asyncio.create_task(blocking(long_job)) for _ in range((os.cpu_count() or 1) + 4)]
     try:
+        await asyncio.sleep(0.1)  # in which all have begun
         async with asyncio.timeout(10):
             assert await store.check()
     finally:

@@ -52,7 +52,7 @@ class Running:
     async def launch(self, image: str = IMAGE) -> tuple[HubSession, str]:
         """A ready session and its token."""
         wanted = session_request(image)
-        session = await self.client.create(wanted)
+        session = self.client.create(wanted)
         async for _ in session.progress():
             pass
         return session, wanted.token

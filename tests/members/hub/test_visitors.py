@@ -89,7 +89,7 @@ async def test_no_secret_is_on_a_command_line(shared: Running, session: tuple[Hu
 async def test_events_and_raw_paths_pass_the_proxy(shared: Running) -> None:
     """The hub's own progress stream and API lie behind the same proxy as the sessions."""
     headers = {"Authorization": f"token {shared.hub.api_token}"}
-    ready = await shared.client.create(session_request())
+    ready = shared.client.create(session_request())
     progress = asyncio.create_task(_messages(ready))
     first = f"{shared.url}hub/api/users/{ready.name}/server/progress"
     loop = asyncio.get_running_loop()
@@ -146,11 +146,11 @@ async def test_an_image_that_is_not_there_fails_clearly(shared: Running) -> None
 async def test_the_hub_has_room_for_so_many_and_no_more(
     shared: Running, session: tuple[HubSession, str]
 ) -> None:
-    starting = [await shared.client.create(session_request(HANGING)) for _ in range(3)]
+    starting = [shared.client.create(session_request(HANGING)) for _ in range(3)]
     told = [each.progress() for each in starting]
     for each in told:
         await anext(each)
-    one_more = await shared.client.create(session_request(IMAGE))
+    one_more = shared.client.create(session_request(IMAGE))
     with pytest.raises(LaunchFailed, match=FULL):
         async for _ in one_more.progress():
             pass
