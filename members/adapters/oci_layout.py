@@ -18,8 +18,9 @@ import shutil
 import uuid
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import aclosing, asynccontextmanager, nullcontext
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from threading import Event
 
 from members.adapters import archive, trees
@@ -86,12 +87,18 @@ class OciLayoutStore:
             return False
 
     async def check(self) -> bool:
-        """Whether the index can be read and a file be written beside the blobs."""
+        """Whether the index can be read, and a file be written beside the blobs and where images are unpacked."""
         try:
-            await asyncio.to_thread(self._folder.probe)
+            await asyncio.to_thread(self._probe)
         except (OSError, StoreFault):
             return False
         return True
+
+    def _probe(self) -> None:
+        self._folder.probe()
+        with NamedTemporaryFile(dir=self._unpacking) as file:
+            file.write(b"probe")
+            file.flush()
 
     async def fetch(self, image: str) -> AsyncGenerator[str, None]:
         """Unpacks the image on this member unless it is there already; lines end with a newline.
@@ -104,8 +111,9 @@ class OciLayoutStore:
         found = await self._find(image)
         base, wanted = await self._base_of(found), found.layers
         if base is not None:
-            async for line in self.fetch(base):
-                yield line
+            async with aclosing(self.fetch(base)) as lines:
+                async for line in lines:
+                    yield line
             wanted = wanted[len(self._layers_here(base) or ()) :]
         size = sum(layer.size for layer in wanted)
         yield f"Fetching the image from the shared store ({size / 1e6:.1f} MB)\n"
@@ -213,6 +221,8 @@ class OciLayoutStore:
             "labels": dict(image.labels),
         }
         (tree / FACTS).write_text(json.dumps(facts), encoding="utf-8")
+        if self._layers_here(name) is None:
+            trees.remove(self.place(name))  # a tree without facts is half of one
         try:
             tree.rename(self.place(name))
         except OSError as error:
@@ -222,10 +232,9 @@ class OciLayoutStore:
     def _layers_here(self, image: str) -> tuple[str, ...] | None:
         """The layers that the unpacked image on this member was made of; None when it is not unpacked."""
         try:
-            facts = json.loads((self.place(image) / FACTS).read_bytes())
-        except FileNotFoundError:
-            return None
-        return tuple(facts["layers"])
+            return tuple(json.loads((self.place(image) / FACTS).read_bytes())["layers"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None  # also where a machine that lost its power left an empty file
 
     def _unpack(self, stop: Event, layers: tuple[Layer, ...], start: Path | None, into: Path) -> None:
         into.mkdir()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from importlib.metadata import version
@@ -26,6 +27,7 @@ from members.core.model import BuildBroken, BuildFailed, BuildLine, Isolation, L
 from members.core.recipe import FOLDERS, Recipe, RecipeError, Unsupported, recipe, texts_wanted
 
 _LONGEST_TEXT: Final = 1_000_000  # bytes of a configuration file that is read
+_FULL: Final = 32 << 20  # bytes; with less space left a failure is the member's own
 _BASE_SECONDS: Final = 15 * 60.0  # the base environment is not on the repository's account
 
 
@@ -91,10 +93,12 @@ class ProcessBuilder:
                 async with aclosing(self._work(source, image, bench)) as lines:
                     async for line in lines:
                         yield line
-            except (RecipeError, StepFailed) as error:
-                raise BuildFailed(str(error)) from error
             except LaunchFailed as error:
                 raise BuildBroken(str(error)) from error
+            except (RecipeError, StepFailed, BuildFailed) as error:
+                if shutil.disk_usage(bench.root).free < _FULL:
+                    raise BuildBroken(f"The disk of this member is full. ({error})") from error
+                raise BuildFailed(str(error)) from error
 
     async def _work(self, source: Resolved, image: str, bench: Workbench) -> AsyncGenerator[BuildLine, None]:
         async with aclosing(self._git.checkout(bench, source.repo_url, source.ref)) as fetched:
