@@ -17,7 +17,7 @@ import re
 import shutil
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager, nullcontext
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -54,8 +54,12 @@ class OciLayoutStore:
     Call `prepare` once before anything else.
     """
 
-    def __init__(self, *, folder: Path, state_dir: Path) -> None:
+    def __init__(
+        self, *, folder: Path, state_dir: Path, spread: Callable[[Event, Path, Path], None] = trees.link
+    ) -> None:
+        """`spread` lays a base under an image: hard links where no session can write to images, else copies."""
         self._folder = Folder(folder)
+        self._spread = spread
         self._state_dir = state_dir
         self._unpacking = state_dir / "unpacking"
         self._flights: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -239,8 +243,8 @@ class OciLayoutStore:
     def _unpack(self, stop: Event, layers: tuple[Layer, ...], start: Path | None, into: Path) -> None:
         into.mkdir()
         if start is not None:
-            for part in PARTS:  # hard links are safe: unpacking replaces files, it never writes into them
-                trees.link(stop, start / part, into / part)
+            for part in PARTS:  # also as hard links: unpacking replaces files, it never writes into them
+                self._spread(stop, start / part, into / part)
         for layer in layers:
             if stop.is_set():
                 raise Stopped

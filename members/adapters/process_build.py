@@ -136,8 +136,10 @@ class ProcessBuilder:
         """Environment and home as the recipe says, from the base's environment."""
         env = base / "env"
         runs_code = wanted.project or wanted.post_build is not None
+        # Without a sandbox the sessions of an image can write to it: then it may share no file either.
+        shared = not runs_code and self._fence.isolation is Isolation.BUBBLEWRAP
         async with bench.budget.limit():
-            await blocking(trees.copy if runs_code else trees.link, env, bench.env)
+            await blocking(trees.link if shared else trees.copy, env, bench.env)
         if wanted.requirements or wanted.project:
             async with aclosing(self._install(wanted, bench, env)) as lines:
                 async for line in lines:

@@ -133,6 +133,19 @@ async def test_without_index_uncached_packages_are_the_members_fault(
         await built(safe.builder(), new(safe, image, {"requirements.txt": "humanize==4.9.0\n"}), image)
 
 
+async def test_without_a_sandbox_no_file_is_shared_with_other_images(machine: Path, image: str) -> None:
+    """A session can write to its image then, and must not reach the base or another image by that."""
+    one, two = Member(machine, "one", Isolation.NONE), Member(machine, "two", Isolation.NONE)
+    await built(one.builder(), new(one, image, {"notebook.txt": "plain"}), image)
+    async for _ in two.store().fetch(image):
+        pass
+    for member in (one, two):
+        env = unpacked_path(member.state, image) / "env"
+        files = [path for path in env.rglob("*") if path.is_file() and not path.is_symlink()]
+        assert files
+        assert not [path for path in files if path.stat().st_nlink > 1]
+
+
 async def test_source_packages_are_built_apart_from_the_shared_cache(one: Member, image: str) -> None:
     files = {f"pkg/{name}": text for name, text in project("srcpkg").items()}
     files["pkg/at_build.py"] = "open(os.path.join(os.environ['UV_CACHE_DIR'], 'poison'), 'w').close()"

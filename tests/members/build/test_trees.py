@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 
@@ -18,8 +19,16 @@ from members.adapters.oci_layout import OciLayoutStore
 DEPTH = sys.getrecursionlimit() + 200
 
 
+@pytest.fixture
+def pit(tmp_path: Path) -> Iterator[Path]:
+    """Folders in folders, deeper than Python's own ways of removal go: pytest's too."""
+    (tmp_path / "pit").mkdir()
+    dig(tmp_path / "pit")
+    yield tmp_path / "pit"
+    subprocess.run(["rm", "-rf", tmp_path / "pit"], check=True)
+
+
 def dig(folder: Path) -> None:
-    """Folders in folders, deeper than Python's own ways of removal go."""
     here = os.getcwd()  # noqa: PTH109 - no path is long enough
     try:
         os.chdir(folder)
@@ -30,11 +39,9 @@ def dig(folder: Path) -> None:
         os.chdir(here)
 
 
-def test_a_tree_of_any_depth_can_be_removed(tmp_path: Path) -> None:
-    (tmp_path / "deep").mkdir()
-    dig(tmp_path / "deep")
-    trees.remove(tmp_path / "deep")
-    assert not (tmp_path / "deep").exists()
+def test_a_tree_of_any_depth_can_be_removed(pit: Path) -> None:
+    trees.remove(pit)
+    assert not pit.exists()
 
 
 @pytest.mark.skipif(
@@ -60,10 +67,8 @@ def test_removal_takes_a_link_and_not_what_it_leads_to(tmp_path: Path) -> None:
     assert (tmp_path / "kept" / "file").exists()
 
 
-def test_a_deep_tree_is_listed_to_its_end(tmp_path: Path) -> None:
-    dig(tmp_path)
-    assert len(list(trees.entries(tmp_path))) == DEPTH
-    trees.remove(tmp_path / "d")
+def test_a_deep_tree_is_listed_to_its_end(pit: Path) -> None:
+    assert len(list(trees.entries(pit))) == DEPTH
 
 
 def test_folders_named_like_whiteouts_go_into_no_layer(tmp_path: Path) -> None:

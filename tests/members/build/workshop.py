@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
-from members.adapters import sandbox
+from members.adapters import sandbox, trees
 from members.adapters.oci_layout import OciLayoutStore, unpacked_path
 from members.adapters.process_build import ProcessBuilder
 from members.adapters.sandbox import ENVIRONMENT, HOME, Limits, Mount, inside, wrap
@@ -118,7 +118,8 @@ class Member:
         return self.root / "repositories"
 
     def store(self) -> OciLayoutStore:
-        store = OciLayoutStore(folder=self.root / "store", state_dir=self.state)
+        spread = trees.link if self.isolation is Isolation.BUBBLEWRAP else trees.copy
+        store = OciLayoutStore(folder=self.root / "store", state_dir=self.state, spread=spread)
         store.prepare()
         return store
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shutil
 
 import pytest
 
 from members.adapters.hub_client import FULL, HubSession
+from members.adapters.oci_layout import unpacked_path
 from members.core.model import Isolation, LaunchFailed
 from tests.members.hub.conftest import (
     BROKEN,
@@ -20,6 +23,8 @@ from tests.members.hub.conftest import (
     session_request,
 )
 from tests.members.hub.kernels import run
+
+WILY = "registry.example.org/i-wily:1"
 
 pytestmark = [
     pytest.mark.integration,
@@ -120,6 +125,19 @@ async def test_a_server_that_ends_while_starting_fails_with_its_last_words(share
     assert [
         path for path in (shared.state_dir / "sessions").iterdir() if (path / "home/binder/start").exists()
     ] == []
+
+
+async def test_a_start_script_that_is_a_link_to_a_pipe_does_not_hold_the_hub_up(shared: Running) -> None:
+    """The pipe could lie in another session's home: nothing of the hub's may open what a repository links to."""
+    unpacked = unpacked_path(shared.state_dir, WILY)
+    shutil.copytree(unpacked_path(shared.state_dir, STARTED), unpacked, symlinks=True)
+    os.mkfifo(shared.state_dir / "pipe")
+    (unpacked / "home" / "binder" / "start").unlink()
+    (unpacked / "home" / "binder" / "start").symlink_to(shared.state_dir / "pipe")
+    async with asyncio.timeout(30):
+        with pytest.raises(LaunchFailed, match="ended while starting"):
+            await shared.launch(WILY)
+    assert (await shared.client.check()).ok
 
 
 async def test_a_session_that_dies_is_told_to_its_visitor_and_cleared_away(shared: Running) -> None:
