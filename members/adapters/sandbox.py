@@ -79,11 +79,16 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of each process: bytes of address space, bytes of any one file, seconds of processor time."""
+    """Limits of each process: bytes of address space, bytes of any one file, seconds of processor time.
+
+    `processes` (threads count too) is for all of a sandbox together. Without bubblewrap it is not set, because
+    it would count every process of the member's user; and the kernel does not hold root to it.
+    """
 
     memory: int | None = None
     file_size: int | None = None
     cpu_seconds: int | None = None
+    processes: int = 4096
 
 
 def detect(wanted: Literal["auto", "bubblewrap", "none"]) -> Isolation:
@@ -124,7 +129,8 @@ def wrap(
             str(workdir),
         ]
         return [*reaper, "--", *limited]
-    return [*_bubblewrap(mounts), "--chdir", str(workdir), "--", *limited]
+    counted = ["prlimit", f"--nproc={limits.processes}", "--"]  # inside: of this sandbox alone
+    return [*_bubblewrap(mounts), "--chdir", str(workdir), "--", *counted, *limited]
 
 
 def inside(isolation: Isolation, path: Path, mounts: Sequence[Mount]) -> Path:
