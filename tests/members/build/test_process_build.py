@@ -6,6 +6,8 @@ import asyncio
 import functools
 import http.server
 import os
+import random
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -225,6 +227,21 @@ async def test_failing_post_build(safe: Member, image: str) -> None:
         )
     assert "why it failed\n" in [line.message for line in log]
     assert not await safe.store().has(image)
+
+
+async def test_a_full_disk_is_not_the_repositorys_fault(machine: Path, image: str) -> None:
+    member = Member(machine, "full", SAFEST)
+    member.state.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(member.state)]
+    if subprocess.run(mount, check=False).returncode:
+        pytest.skip("only root may mount")
+    try:
+        source = new(member, image, {"large": "".join(random.choices("abcdefghijklmnop", k=4_000_000))})
+        with pytest.raises(BuildBroken, match="disk of this member is full"):
+            await built(member.builder(), source, image)
+        assert member.left_over() == []
+    finally:
+        subprocess.run(["umount", "--lazy", member.state], check=True)
 
 
 async def test_endless_build_ends_at_its_time_limit(one: Member, image: str) -> None:
