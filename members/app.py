@@ -118,6 +118,7 @@ async def process_world(settings: Settings, tell: Tell) -> AsyncIterator[World]:
             client = HubClient(
                 http=http,
                 api_url=hub.api_url,
+                proxied_api_url=hub.proxied_api_url,
                 api_token=hub.api_token,
                 public_url=settings.hub_url,
                 user_name=lambda repo_url: user_name(repo_url, _suffix()),

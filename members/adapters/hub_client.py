@@ -53,6 +53,7 @@ class HubClient:
         *,
         http: aiohttp.ClientSession,
         api_url: str,
+        proxied_api_url: str,
         api_token: str,
         public_url: str,
         user_name: Callable[[str], str],
@@ -61,14 +62,16 @@ class HubClient:
         attempts: int = 4,
         retry_delay: float = 1.0,
     ) -> None:
-        """`api_url` and `public_url` end with a slash. `user_name` makes a new name from a repository URL.
+        """The URLs end with a slash; `proxied_api_url` is the visitors' way to the API, for health.
 
-        A request is tried `attempts` times when the hub answers 5xx or not within `request_timeout` seconds,
-        after pauses of `retry_delay` seconds and twice as many each time. BinderHub pauses for 4, 8 and 16
-        seconds; here a federation stands behind, and another member may be ready sooner.
+        `user_name` makes a new name from a repository URL. A request is tried `attempts` times when the hub
+        answers 5xx or not within `request_timeout` seconds, after pauses of `retry_delay` seconds and twice
+        as many each time. BinderHub pauses for 4, 8 and 16 seconds; here a federation stands behind, and
+        another member may be ready sooner.
         """
         self._http = http
         self._api_url = api_url
+        self._proxied_api_url = proxied_api_url
         self._headers = {"Authorization": f"token {api_token}"}
         self._public_url = public_url
         self._user_name = user_name
@@ -104,13 +107,16 @@ class HubClient:
             offset += _PAGE
 
     async def check(self) -> HealthCheck:
-        """`JupyterHub API` of `/health`."""
+        """`JupyterHub API` of `/health`: directly and by the proxy, without which no visitor reaches a session."""
+        ways = (self._api_url, self._proxied_api_url)
         try:
             async with asyncio.timeout(_CHECK_LIMIT):
-                reply = await self.ask("GET", "health")
-        except (_Unavailable, _Gone, TimeoutError):
-            return HealthCheck("JupyterHub API", ok=False)
-        return HealthCheck("JupyterHub API", ok=reply.status == 200)
+                asked = (self.ask("GET", "health", at=way) for way in ways)
+                replies = await asyncio.gather(*asked, return_exceptions=True)
+        except TimeoutError:
+            replies = [TimeoutError()]
+        well = all(isinstance(reply, Reply) and reply.status == 200 for reply in replies)
+        return HealthCheck("JupyterHub API", ok=well)
 
     async def insist(
         self,
@@ -145,12 +151,14 @@ class HubClient:
         except (_Unavailable, _Gone, TimeoutError) as error:
             raise LaunchFailed(failure) from error
 
-    async def ask(self, method: str, path: str, *, body: Mapping[str, object] | None = None) -> Reply:
-        """One request to the API. Raises _Unavailable or _Gone."""
+    async def ask(
+        self, method: str, path: str, *, body: Mapping[str, object] | None = None, at: str = ""
+    ) -> Reply:
+        """One request to the API, `at` another address than its own. Raises _Unavailable or _Gone."""
         try:
             async with self._http.request(
                 method,
-                self._api_url + path,
+                (at or self._api_url) + path,
                 headers=self._headers,
                 json=body,
                 timeout=self._request_timeout,

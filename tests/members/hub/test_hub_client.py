@@ -84,6 +84,7 @@ async def hub() -> AsyncIterator[tuple[FakeHub, HubClient]]:
         client = HubClient(
             http=http,
             api_url=str(server.make_url("/hub/api/")),
+            proxied_api_url=str(server.make_url("/proxied/hub/api/")),
             api_token="T",
             public_url="https://hub.example.org/at/",
             user_name=lambda repo_url: "a b",
@@ -286,11 +287,24 @@ async def test_health_tells_and_never_raises(hub: tuple[FakeHub, HubClient]) -> 
         assert (check.service, check.ok) == ("JupyterHub API", ok)
 
 
+@pytest.mark.parametrize("answer", [status(503), hang])
+async def test_a_proxy_that_does_not_pass_visitors_on_is_told(
+    hub: tuple[FakeHub, HubClient], answer: Answer
+) -> None:
+    fake, client = hub
+    fake.on("GET /proxied/hub/api/health", answer)
+    fake.on("GET /hub/api/health", status(200))
+    assert not (await client.check()).ok
+    fake.on("GET /proxied/hub/api/health", status(200))
+    assert (await client.check()).ok
+
+
 async def test_a_hub_that_is_gone_fails_a_launch_at_once_and_took_its_sessions_with_it() -> None:
     async with ClientSession() as http:
         client = HubClient(
             http=http,
             api_url="http://127.0.0.1:9/hub/api/",
+            proxied_api_url="http://127.0.0.1:9/hub/api/",
             api_token="T",
             public_url="http://127.0.0.1:9/",
             user_name=lambda repo_url: "name",
