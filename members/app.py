@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 import aiohttp
 from aiohttp import web
 
-from members.adapters import log
+from members.adapters import log, trees
 from members.adapters.hub_client import HubClient
 from members.adapters.hub_process import HubFailed, HubProcess
 from members.adapters.metrics import Metrics
@@ -105,7 +105,8 @@ async def process_world(settings: Settings, tell: Tell) -> AsyncIterator[World]:
     """The runtime without containers: uv environments, an OCI layout folder, a JupyterHub of our own."""
     isolation = await asyncio.to_thread(detect, settings.isolation)
     tell(Note(f"Isolation of builds and sessions is {_ISOLATION[isolation]}"))
-    store = OciLayoutStore(folder=settings.images.store, state_dir=settings.state_dir)
+    spread = trees.link if isolation is Isolation.BUBBLEWRAP else trees.copy
+    store = OciLayoutStore(folder=settings.images.store, state_dir=settings.state_dir, spread=spread)
     builder = _builder(settings, store, isolation)
     proxy = await ensure_proxy(lambda message: tell(Note(message)))
     hub = _hub(settings, isolation, proxy)
@@ -118,6 +119,7 @@ async def process_world(settings: Settings, tell: Tell) -> AsyncIterator[World]:
             client = HubClient(
                 http=http,
                 api_url=hub.api_url,
+                proxied_api_url=hub.proxied_api_url,
                 api_token=hub.api_token,
                 public_url=settings.hub_url,
                 user_name=lambda repo_url: user_name(repo_url, _suffix()),

@@ -79,9 +79,9 @@ def unpack(stop: Event, layer: Path, digest: str, into: Path) -> None:
         _feed(stop, source, digest, tar.stdin)
     try:
         trees.require_plain(into)
+        trees.apply_whiteouts(into)
     except trees.NotPlain as error:
         raise Damaged(f"{layer.name}: {error}") from error
-    trees.apply_whiteouts(into)
 
 
 def _feed(stop: Event, source: IO[bytes], digest: str, sink: IO[bytes]) -> None:

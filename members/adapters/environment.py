@@ -9,10 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from members.adapters.sandbox import Mount
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+# Git that asks nobody and reads no settings but those it is given. None for ssh either: the home it looks in,
+# in a sandbox, is the repository, and its .ssh/config could name a program to run.
+GIT_ALONE: Final = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ASKPASS": "true",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_SSH_COMMAND": "ssh -F none -oBatchMode=yes -oStrictHostKeyChecking=accept-new -oConnectTimeout=20",
+}
 
 # Each because a machine may be unable to build without it: own indexes and mirrors (uv, and pip for
 # postBuild), slow networks, proxies, private certificate authorities. Credentials of a private index are part

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from members.adapters.build_step import StepFailed
+from members.adapters.environment import GIT_ALONE
 from members.adapters.sandbox import HOME, Mount
 from members.adapters.workbench import Workbench
 from members.core.model import BuildBroken, BuildFailed, BuildLine, Isolation
@@ -95,10 +96,7 @@ class Git:
         protocols = [name for name in self.protocols if name != "file" or hidden or not submodules]
         return {
             "GIT_ALLOW_PROTOCOL": ":".join(protocols),
-            "GIT_TERMINAL_PROMPT": "0",
-            "GIT_ASKPASS": "true",
-            "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oStrictHostKeyChecking=accept-new -oConnectTimeout=20",
-            "GIT_CONFIG_NOSYSTEM": "1",
+            **GIT_ALONE,
             "GIT_CONFIG_GLOBAL": bench.seen(bench.tmp / "gitconfig"),
         }
 

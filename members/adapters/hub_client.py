@@ -53,6 +53,7 @@ class HubClient:
         *,
         http: aiohttp.ClientSession,
         api_url: str,
+        proxied_api_url: str,
         api_token: str,
         public_url: str,
         user_name: Callable[[str], str],
@@ -61,14 +62,16 @@ class HubClient:
         attempts: int = 4,
         retry_delay: float = 1.0,
     ) -> None:
-        """`api_url` and `public_url` end with a slash. `user_name` makes a new name from a repository URL.
+        """The URLs end with a slash; `proxied_api_url` is the visitors' way to the API, for health.
 
-        A request is tried `attempts` times when the hub answers 5xx or not within `request_timeout` seconds,
-        after pauses of `retry_delay` seconds and twice as many each time. BinderHub pauses for 4, 8 and 16
-        seconds; here a federation stands behind, and another member may be ready sooner.
+        `user_name` makes a new name from a repository URL. A request is tried `attempts` times when the hub
+        answers 5xx or not within `request_timeout` seconds, after pauses of `retry_delay` seconds and twice
+        as many each time. BinderHub pauses for 4, 8 and 16 seconds; here a federation stands behind, and
+        another member may be ready sooner.
         """
         self._http = http
         self._api_url = api_url
+        self._proxied_api_url = proxied_api_url
         self._headers = {"Authorization": f"token {api_token}"}
         self._public_url = public_url
         self._user_name = user_name
@@ -77,14 +80,9 @@ class HubClient:
         self._attempts = attempts
         self._retry_delay = retry_delay
 
-    async def create(self, request: SessionRequest) -> HubSession:
-        """A temporary user of a new name, and no server yet. Raises LaunchFailed."""
+    def create(self, request: SessionRequest) -> HubSession:
+        """A session of a new name, known to nobody yet: whatever ends its launch, its name can be removed."""
         name = self._user_name(request.repo_url)
-        failure = f"Failed to create temporary user for {request.image}"
-        deadline = _now() + self._launch_timeout
-        reply = await self.insist("POST", f"users/{_quoted(name)}", deadline=deadline, failure=failure)
-        if reply.status >= 300:
-            raise LaunchFailed(failure)
         return HubSession(
             self, request, name, f"{self._public_url}user/{_quoted(name)}/", self._launch_timeout
         )
@@ -100,21 +98,25 @@ class HubClient:
                 raise LaunchFailed("JupyterHub does not answer") from error
             if reply.status != 200 or not isinstance(reply.body, list):
                 raise LaunchFailed(f"JupyterHub does not tell its sessions (status {reply.status})")
-            for user in reply.body:
-                for server in user.get("servers", {}).values():
-                    counted[str((server.get("user_options") or {}).get("image", ""))] += 1
+            try:
+                counted.update(image for user in reply.body for image in _images(user))
+            except (AttributeError, TypeError) as error:
+                raise LaunchFailed("JupyterHub does not tell its sessions, but nonsense") from error
             if len(reply.body) < _PAGE:
                 return dict(counted)
             offset += _PAGE
 
     async def check(self) -> HealthCheck:
-        """`JupyterHub API` of `/health`."""
+        """`JupyterHub API` of `/health`: directly and by the proxy, without which no visitor reaches a session."""
+        ways = (self._api_url, self._proxied_api_url)
         try:
             async with asyncio.timeout(_CHECK_LIMIT):
-                reply = await self.ask("GET", "health")
-        except (_Unavailable, _Gone, TimeoutError):
-            return HealthCheck("JupyterHub API", ok=False)
-        return HealthCheck("JupyterHub API", ok=reply.status == 200)
+                asked = (self.ask("GET", "health", at=way) for way in ways)
+                replies = await asyncio.gather(*asked, return_exceptions=True)
+        except TimeoutError:
+            replies = [TimeoutError()]
+        well = all(isinstance(reply, Reply) and reply.status == 200 for reply in replies)
+        return HealthCheck("JupyterHub API", ok=well)
 
     async def insist(
         self,
@@ -149,12 +151,14 @@ class HubClient:
         except (_Unavailable, _Gone, TimeoutError) as error:
             raise LaunchFailed(failure) from error
 
-    async def ask(self, method: str, path: str, *, body: Mapping[str, object] | None = None) -> Reply:
-        """One request to the API. Raises _Unavailable or _Gone."""
+    async def ask(
+        self, method: str, path: str, *, body: Mapping[str, object] | None = None, at: str = ""
+    ) -> Reply:
+        """One request to the API, `at` another address than its own. Raises _Unavailable or _Gone."""
         try:
             async with self._http.request(
                 method,
-                self._api_url + path,
+                (at or self._api_url) + path,
                 headers=self._headers,
                 json=body,
                 timeout=self._request_timeout,
@@ -209,8 +213,9 @@ class HubSession:
         self._path = f"users/{_quoted(name)}"
 
     async def progress(self) -> AsyncIterator[str]:
-        """Requests the server, then tells the hub's messages until it answers; within the launch timeout."""
+        """User, server, then the hub's messages until the server answers; all within the launch timeout."""
         deadline = _now() + self._launch_timeout
+        await self._create_user(deadline)
         await self._request_server(deadline)
         failure = f"Image {self._request.image} for user {self.name} failed to launch"
         told: set[str] = set()
@@ -264,6 +269,12 @@ class HubSession:
             return False
         return deleted.status in (204, 404)
 
+    async def _create_user(self, deadline: float) -> None:
+        failure = f"Failed to create temporary user for {self._request.image}"
+        reply = await self._hub.insist("POST", self._path, deadline=deadline, failure=failure)
+        if reply.status >= 300:
+            raise LaunchFailed(failure)
+
     async def _request_server(self, deadline: float) -> None:
         request = self._request
         options = {
@@ -284,6 +295,12 @@ class HubSession:
             raise LaunchFailed(FULL)
         if reply.status >= 300:
             raise LaunchFailed(failure)
+
+
+def _images(user: Any) -> list[str]:
+    """The image of each of a user's servers, as the hub's API tells them."""
+    servers = user.get("servers", {}).values()
+    return [str((server.get("user_options") or {}).get("image", "")) for server in servers]
 
 
 def _now() -> float:

@@ -107,6 +107,11 @@ class HubProcess:
         return f"http://127.0.0.1:{self._parameters.hub_port}{self._parameters.base_url}hub/api/"
 
     @property
+    def proxied_api_url(self) -> str:
+        """The same through the proxy, as visitors reach it; with trailing slash."""
+        return f"{self._parameters.bind_url}hub/api/"
+
+    @property
     def api_token(self) -> str:
         """The token of the service that may create users and servers."""
         return self._parameters.api_token
@@ -221,7 +226,7 @@ class HubProcess:
     async def _until_ready(self) -> None:
         """The hub itself and the way through the proxy must both answer."""
         assert self._process is not None
-        urls = [f"{self.api_url}health", f"{self._parameters.bind_url}hub/api/health"]
+        urls = [f"{self.api_url}health", f"{self.proxied_api_url}health"]
         timeout = aiohttp.ClientTimeout(total=5)
         async with aiohttp.ClientSession(timeout=timeout) as http:
             while urls:

@@ -37,8 +37,11 @@ class Interpreter:
 
 
 def find(uv: Path, request: str | None) -> Interpreter | None:
-    """The interpreter for a version ("3.11") or a range (">=3.12"), None when there is none. Blocks."""
-    found = _uv(uv, "find", "--system", request or DEFAULT)
+    """The interpreter for a version ("3.11") or a range (">=3.12"), None when there is none. Blocks.
+
+    `request` must be one of these, as `core.recipe` makes sure: uv would run a program that it names.
+    """
+    found = _uv(uv, "find", "--system", "--", request or DEFAULT)
     usable = _probe(found.strip()) if found else None
     if usable is None and request is None:
         return _probe(sys.executable)
@@ -59,7 +62,7 @@ def _uv(uv: Path, *arguments: str) -> str | None:
     """
     path = f"/usr/bin:/usr/local/bin:/bin:{os.environ.get('PATH', '')}"
     environment = {"PATH": path, "HOME": str(Path.home()), "UV_NO_CACHE": "1"}
-    argv = [str(uv), "python", *arguments, "--no-python-downloads", "--no-config"]
+    argv = [str(uv), "--no-python-downloads", "--no-config", "python", *arguments]
     try:
         done = subprocess.run(
             argv,

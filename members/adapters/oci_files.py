@@ -158,20 +158,22 @@ class Folder:
     @contextmanager
     def incoming(self) -> Iterator[Incoming]:
         """A blob to write to; on disk for good when `keep` was called, gone otherwise."""
+        with self._written() as file:
+            incoming = Incoming(file)
+            yield incoming
+            file.flush()
+            if incoming.kept_as is not None:
+                _publish(file, self.blob(incoming.kept_as))
+
+    @contextmanager
+    def _written(self) -> Iterator[IO[bytes]]:
+        """A new file that nobody reads yet and a starting member leaves alone; gone at the end if still here."""
         with NamedTemporaryFile(dir=self._path / _INCOMING, delete=False) as file:
-            here = Path(file.name)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX)
-                here.chmod(0o644)
-                incoming = Incoming(file)
-                yield incoming
-                file.flush()
-                if incoming.kept_as is not None:
-                    os.fsync(file.fileno())
-                    here.rename(self.blob(incoming.kept_as))
-                    _sync_folder(self._path / BLOBS)
+                yield file
             finally:
-                here.unlink(missing_ok=True)
+                Path(file.name).unlink(missing_ok=True)
 
     def _complete(self, digest: str, size: int) -> bool:
         try:
@@ -207,14 +209,9 @@ class Folder:
 
     def _replace(self, path: Path, data: bytes) -> None:
         """Written aside, flushed to disk and renamed: readers see the old or the new content."""
-        with NamedTemporaryFile(dir=self._path / _INCOMING, delete=False) as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with self._written() as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).chmod(0o644)
-            Path(file.name).rename(path)
-        _sync_folder(self._path)
+            _publish(file, path)
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
@@ -247,8 +244,13 @@ def _locked(path: Path, how: int) -> Iterator[None]:
         os.close(handle)
 
 
-def _sync_folder(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+def _publish(file: IO[bytes], path: Path) -> None:
+    """Everything written is on disk before it has its name, and the name before this returns."""
+    file.flush()
+    os.fsync(file.fileno())
+    Path(file.name).chmod(0o644)
+    Path(file.name).rename(path)
+    handle = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
     finally:

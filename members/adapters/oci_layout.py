@@ -17,9 +17,10 @@ import re
 import shutil
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager, nullcontext
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from threading import Event
 
 from members.adapters import archive, trees
@@ -53,8 +54,12 @@ class OciLayoutStore:
     Call `prepare` once before anything else.
     """
 
-    def __init__(self, *, folder: Path, state_dir: Path) -> None:
+    def __init__(
+        self, *, folder: Path, state_dir: Path, spread: Callable[[Event, Path, Path], None] = trees.link
+    ) -> None:
+        """`spread` lays a base under an image: hard links where no session can write to images, else copies."""
         self._folder = Folder(folder)
+        self._spread = spread
         self._state_dir = state_dir
         self._unpacking = state_dir / "unpacking"
         self._flights: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -86,12 +91,18 @@ class OciLayoutStore:
             return False
 
     async def check(self) -> bool:
-        """Whether the index can be read and a file be written beside the blobs."""
+        """Whether the index can be read, and a file be written beside the blobs and where images are unpacked."""
         try:
-            await asyncio.to_thread(self._folder.probe)
+            await asyncio.to_thread(self._probe)
         except (OSError, StoreFault):
             return False
         return True
+
+    def _probe(self) -> None:
+        self._folder.probe()
+        with NamedTemporaryFile(dir=self._unpacking) as file:
+            file.write(b"probe")
+            file.flush()
 
     async def fetch(self, image: str) -> AsyncGenerator[str, None]:
         """Unpacks the image on this member unless it is there already; lines end with a newline.
@@ -104,8 +115,9 @@ class OciLayoutStore:
         found = await self._find(image)
         base, wanted = await self._base_of(found), found.layers
         if base is not None:
-            async for line in self.fetch(base):
-                yield line
+            async with aclosing(self.fetch(base)) as lines:
+                async for line in lines:
+                    yield line
             wanted = wanted[len(self._layers_here(base) or ()) :]
         size = sum(layer.size for layer in wanted)
         yield f"Fetching the image from the shared store ({size / 1e6:.1f} MB)\n"
@@ -213,6 +225,8 @@ class OciLayoutStore:
             "labels": dict(image.labels),
         }
         (tree / FACTS).write_text(json.dumps(facts), encoding="utf-8")
+        if self._layers_here(name) is None:
+            trees.remove(self.place(name))  # a tree without facts is half of one
         try:
             tree.rename(self.place(name))
         except OSError as error:
@@ -222,16 +236,15 @@ class OciLayoutStore:
     def _layers_here(self, image: str) -> tuple[str, ...] | None:
         """The layers that the unpacked image on this member was made of; None when it is not unpacked."""
         try:
-            facts = json.loads((self.place(image) / FACTS).read_bytes())
-        except FileNotFoundError:
-            return None
-        return tuple(facts["layers"])
+            return tuple(json.loads((self.place(image) / FACTS).read_bytes())["layers"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None  # also where a machine that lost its power left an empty file
 
     def _unpack(self, stop: Event, layers: tuple[Layer, ...], start: Path | None, into: Path) -> None:
         into.mkdir()
         if start is not None:
-            for part in PARTS:  # hard links are safe: unpacking replaces files, it never writes into them
-                trees.link(stop, start / part, into / part)
+            for part in PARTS:  # also as hard links: unpacking replaces files, it never writes into them
+                self._spread(stop, start / part, into / part)
         for layer in layers:
             if stop.is_set():
                 raise Stopped

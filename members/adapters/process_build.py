@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from importlib.metadata import version
@@ -26,6 +27,7 @@ from members.core.model import BuildBroken, BuildFailed, BuildLine, Isolation, L
 from members.core.recipe import FOLDERS, Recipe, RecipeError, Unsupported, recipe, texts_wanted
 
 _LONGEST_TEXT: Final = 1_000_000  # bytes of a configuration file that is read
+_FULL: Final = 32 << 20  # bytes; with less space left a failure is the member's own
 _BASE_SECONDS: Final = 15 * 60.0  # the base environment is not on the repository's account
 
 
@@ -96,10 +98,12 @@ class ProcessBuilder:
                 async with aclosing(self._work(source, image, bench)) as lines:
                     async for line in lines:
                         yield line
-            except (RecipeError, StepFailed) as error:
-                raise BuildFailed(str(error)) from error
             except LaunchFailed as error:
                 raise BuildBroken(str(error)) from error
+            except (RecipeError, StepFailed, BuildFailed) as error:
+                if shutil.disk_usage(bench.root).free < _FULL:
+                    raise BuildBroken(f"The disk of this member is full. ({error})") from error
+                raise BuildFailed(str(error)) from error
 
     async def _work(self, source: Resolved, image: str, bench: Workbench) -> AsyncGenerator[BuildLine, None]:
         async with aclosing(self._git.checkout(bench, source.repo_url, source.ref)) as fetched:
@@ -137,8 +141,10 @@ class ProcessBuilder:
         """Environment and home as the recipe says, from the base's environment."""
         env = base / "env"
         runs_code = wanted.project or wanted.post_build is not None
+        # Without a sandbox the sessions of an image can write to it: then it may share no file either.
+        shared = not runs_code and self._fence.isolation is Isolation.BUBBLEWRAP
         async with bench.budget.limit():
-            await blocking(trees.copy if runs_code else trees.link, env, bench.env)
+            await blocking(trees.link if shared else trees.copy, env, bench.env)
         if wanted.requirements or wanted.project:
             async with aclosing(self._install(wanted, bench, env)) as lines:
                 async for line in lines:
@@ -148,9 +154,9 @@ class ProcessBuilder:
                 async for line in lines:
                     yield line
         if not wanted.plain:
+            await asyncio.to_thread(trees.drop_special, bench.tree)
             await asyncio.to_thread(uv_install.use_own_python, bench.env, (str(ENVIRONMENT), str(bench.env)))
             await uv_install.compile_new(bench, env)
-            await asyncio.to_thread(trees.drop_special, bench.tree)
 
     async def _install(self, wanted: Recipe, bench: Workbench, base: Path) -> AsyncGenerator[str, None]:
         """Base and repository in one resolution: what contradicts the base is an error at once."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from members.adapters import trees
 from members.core.model import Isolation
 
 REAPER = Path(__file__).with_name("reaper.py")
@@ -78,11 +79,16 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of each process: bytes of address space, bytes of any one file, seconds of processor time."""
+    """Limits of each process: bytes of address space, bytes of any one file, seconds of processor time.
+
+    `processes` (threads count too) is for all of a sandbox together. Without bubblewrap it is not set, because
+    it would count every process of the member's user; and the kernel does not hold root to it.
+    """
 
     memory: int | None = None
     file_size: int | None = None
     cpu_seconds: int | None = None
+    processes: int = 4096
 
 
 def detect(wanted: Literal["auto", "bubblewrap", "none"]) -> Isolation:
@@ -123,7 +129,8 @@ def wrap(
             str(workdir),
         ]
         return [*reaper, "--", *limited]
-    return [*_bubblewrap(mounts), "--chdir", str(workdir), "--", *limited]
+    counted = ["prlimit", f"--nproc={limits.processes}", "--"]  # inside: of this sandbox alone
+    return [*_bubblewrap(mounts), "--chdir", str(workdir), "--", *counted, *limited]
 
 
 def inside(isolation: Isolation, path: Path, mounts: Sequence[Mount]) -> Path:
@@ -202,12 +209,11 @@ def _interpreters(mounts: Sequence[Mount]) -> list[Mount]:
     pythons = [Path(sys.base_prefix, "bin", "python3")]
     for mount in mounts:
         try:
-            lines = (mount.source / "pyvenv.cfg").read_text(encoding="utf-8").splitlines()
+            text = trees.read_text(mount.source / "pyvenv.cfg")
         except (OSError, UnicodeDecodeError):
             continue
-        pythons += [
-            Path(line.partition("=")[2].strip(), "python3") for line in lines if line.startswith("home")
-        ]
+        lines = [line for line in text.splitlines() if line.startswith("home")]
+        pythons += [Path(line.partition("=")[2].strip(), "python3") for line in lines]
     found = {python: interpreter_mount(python) for python in pythons if python.is_absolute()}
     return [mount for mount in found.values() if mount is not None]
 

@@ -5,15 +5,14 @@ Only plain files, folders and symbolic links belong into a tree here. Nothing fo
 
 from __future__ import annotations
 
+import errno
 import os
-import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Any
 
 from members.adapters.blocking import Stopped
 from members.adapters.leash import leashed
@@ -26,7 +25,7 @@ _SPECIAL_BITS = stat.S_ISUID | stat.S_ISGID
 class Changes:
     """What makes one tree out of another.
 
-    Paths are relative and sorted, a folder stands before its content.
+    Paths are relative and in a fixed order, a folder stands before its content.
     """
 
     written: tuple[str, ...]
@@ -42,21 +41,34 @@ class NotPlain(Exception):
     """A device, pipe or socket where only files, folders and links are expected; the message names it."""
 
 
+def read_text(path: Path, limit: int = 1 << 16) -> str:
+    """The text of a small file that repository code may have written.
+
+    A link would show another's file, a pipe never end. Raises OSError for these, and for more than `limit` bytes.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
+            raise OSError(errno.EINVAL, "not a plain, small file", str(path))
+        return file.read(limit).decode("utf-8")
+
+
 def remove(tree: Path) -> None:
-    """Removes a tree, also where its folders were made unwritable; succeeds when it is gone already."""
+    """Removes a tree, also where its folders were made unwritable; succeeds when it is gone already.
 
-    def open_up(function: Any, path: str, error: Any) -> None:
-        parent = os.path.dirname(path)  # noqa: PTH120 - shutil hands out strings
-        for folder in (parent, path):
-            if os.path.isdir(folder) and not os.path.islink(folder):  # noqa: PTH112, PTH114
-                os.chmod(folder, 0o700)  # noqa: PTH101
-        if os.path.isdir(path) and not os.path.islink(path):  # noqa: PTH112, PTH114
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            os.unlink(path)  # noqa: PTH108
-
-    if tree.is_symlink() or tree.exists():
-        shutil.rmtree(tree, onerror=open_up)
+    `rm` goes to any depth: Python's own ways end at its recursion limit, which a repository can pass. Blocks;
+    raises OSError.
+    """
+    if not (tree.is_symlink() or tree.exists()):
+        return
+    remover = ["rm", "-rf", "--", str(tree)]
+    if _status(remover) == 0:
+        return
+    if not tree.is_symlink():
+        _status(["chmod", "-R", "u+rwX", "--", str(tree)])
+    if _status(remover) != 0:
+        raise OSError(errno.ENOTEMPTY, "could not be removed", str(tree))
 
 
 def copy(stop: Event, source: Path, target: Path) -> None:
@@ -76,16 +88,19 @@ def link(stop: Event, source: Path, target: Path) -> None:
         copy(stop, source, target)
 
 
-def entries(tree: Path, below: str = "") -> Iterator[tuple[str, os.stat_result]]:
+def entries(tree: Path) -> Iterator[tuple[str, os.stat_result]]:
     """Every path below `tree`, relative, with its own status; a folder comes before its content."""
-    with os.scandir(tree / below) as found:
-        listed = sorted(found, key=lambda entry: entry.name)
-    for entry in listed:
-        path = f"{below}/{entry.name}" if below else entry.name
-        status = entry.stat(follow_symlinks=False)
-        yield path, status
-        if stat.S_ISDIR(status.st_mode):
-            yield from entries(tree, path)
+    folders = [""]
+    while folders:
+        below = folders.pop()
+        with os.scandir(tree / below) as found:
+            listed = sorted(found, key=lambda entry: entry.name)
+        for entry in listed:
+            path = f"{below}/{entry.name}" if below else entry.name
+            status = entry.stat(follow_symlinks=False)
+            yield path, status
+            if stat.S_ISDIR(status.st_mode):
+                folders.append(path)
 
 
 def changes(tree: Path, base: Path | None) -> Changes:
@@ -99,7 +114,7 @@ def changes(tree: Path, base: Path | None) -> Changes:
         before = known.pop(path, None)
         if before is not None and _same(status, before):
             continue
-        if not path.rpartition("/")[2].startswith(WHITEOUT):
+        if f"/{WHITEOUT}" not in f"/{path}":
             written.append(path)
     gone = known.keys()
     return Changes(tuple(written), tuple(path for path in known if path.rpartition("/")[0] not in gone))
@@ -128,10 +143,12 @@ def drop_special(tree: Path) -> list[str]:
 
 
 def apply_whiteouts(tree: Path) -> None:
-    """Removes what a layer just unpacked into `tree` marks as removed, and the marks."""
+    """Removes what a layer just unpacked into `tree` marks as removed, and the marks. Raises NotPlain."""
     marks = [path for path, _ in entries(tree) if path.rpartition("/")[2].startswith(WHITEOUT)]
     for path in marks:
         mark = tree / path
+        if mark.name.removeprefix(WHITEOUT) in ("", ".", ".."):
+            raise NotPlain(f"{path} marks nothing that can be removed")
         gone = mark.with_name(mark.name.removeprefix(WHITEOUT))
         if gone.is_dir() and not gone.is_symlink():
             remove(gone)
@@ -146,6 +163,11 @@ def _same(one: os.stat_result, other: os.stat_result) -> bool:
     if one.st_mode != other.st_mode:
         return False
     return stat.S_ISDIR(one.st_mode) or (one.st_size, one.st_mtime_ns) == (other.st_size, other.st_mtime_ns)
+
+
+def _status(argv: list[str]) -> int:
+    quiet = subprocess.DEVNULL
+    return subprocess.run(argv, stdin=quiet, stdout=quiet, stderr=quiet, check=False).returncode
 
 
 def _run(stop: Event, argv: list[str]) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from members.adapters import trees
 from members.adapters.build_step import StepFailed
+from members.adapters.environment import GIT_ALONE
 from members.adapters.interpreters import Interpreter
 from members.adapters.sandbox import ENVIRONMENT, Mount, interpreter_mount
 from members.adapters.workbench import Workbench
@@ -26,6 +27,7 @@ BASE = Path(__file__).with_name(
     "base"
 )  # requirements.in: what every environment has; requirements.lock: exactly which
 _INSIDE = ENVIRONMENT.parent
+_LONGEST_SCRIPT = 1 << 20  # bytes of a script of a package; a program is longer, and none of ours
 
 _NEEDS_SOURCE = re.compile(
     r"--no-build|building from source is disabled|source distributions? .*disabled", re.IGNORECASE
@@ -145,6 +147,8 @@ class Uv:
             "UV_PYTHON_DOWNLOADS": "never",
             "UV_NO_PROGRESS": "1",
             "HOME": bench.seen(bench.tmp),
+            **GIT_ALONE,
+            "GIT_CONFIG_GLOBAL": "/dev/null",
         }
 
 
@@ -159,38 +163,43 @@ async def compile_new(bench: Workbench, base: Path | None) -> None:
     if not listed:
         return
     prefix = Path(bench.seen(bench.env))
-    names = bench.tmp / "compile"
-    names.write_text("".join(f"{prefix / path}\n" for path in listed), encoding="utf-8")
+    names = Mount(bench.root / "compile", _INSIDE / "compile")  # out of reach of the repository's code
+    names.source.write_bytes(b"".join(os.fsencode(prefix / path) + b"\n" for path in listed))
     workers = str(min(4, os.cpu_count() or 1))
-    argv = [str(prefix / "bin" / "python"), "-m", "compileall", "-q", "-j", workers, "-i", bench.seen(names)]
+    # Without `site`, or `.pth` files of the repository's packages would run: in an environment of hard links,
+    # which other images use too.
+    argv = [str(prefix / "bin" / "python"), "-I", "-S", "-m", "compileall"]
+    argv += ["-q", "-j", workers, "-i", bench.seen(names.source, names)]
     try:
-        async with aclosing(bench.run(argv)) as lines:
+        async with aclosing(bench.run(argv, names)) as lines:
             async for _ in lines:
                 pass
     except StepFailed:
         return
     finally:
-        names.unlink(missing_ok=True)
+        names.source.unlink(missing_ok=True)
 
 
 def use_own_python(env: Path, built_at: Sequence[str]) -> None:
     """Makes scripts that name the environment's Python by its path in the build find it wherever they lie.
 
-    uv writes such scripts anyway; pip, used by a postBuild, does not.
+    uv writes such scripts anyway; pip, used by a postBuild, does not. No link that the repository's code may
+    have left is followed, and no huge file read: this happens outside the sandbox.
     """
-    for script in sorted((env / "bin").iterdir()):
-        if not stat.S_ISREG(script.lstat().st_mode):
+    folder = env / "bin"
+    for script in [] if folder.is_symlink() else sorted(folder.iterdir()):
+        status = script.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _LONGEST_SCRIPT:
             continue
-        content = script.read_bytes()
-        first, newline, rest = content.partition(b"\n")
+        first, newline, rest = script.read_bytes().partition(b"\n")
         if not any(first.startswith(f"#!{place}/bin/python".encode()) for place in built_at):
             continue
         # A shell reads the quoted line as a command, Python as a string.
         found = b'\'\'\'exec\' "$(dirname -- "$(realpath -- "$0")")"/python "$0" "$@"\n\' \'\'\''
-        fresh = script.with_name(script.name + ".new")
-        fresh.write_bytes(b"#!/bin/sh\n" + found + newline + rest)
-        fresh.chmod(stat.S_IMODE(script.lstat().st_mode))
-        fresh.replace(script)
+        script.unlink()  # a hard link may lead to another image
+        with script.open("xb") as file:
+            file.write(b"#!/bin/sh\n" + found + newline + rest)
+        script.chmod(stat.S_IMODE(status.st_mode))
 
 
 def _new_sources(env: Path, base: Path | None) -> list[str]:

@@ -17,6 +17,7 @@ _READ = ("runtime.txt", "apt.txt", "pyproject.toml")
 
 _DATED_R = re.compile(r"r-(?:\d[\d.]*-)?\d{4}-\d{2}-\d{2}")
 _PYTHON = re.compile(r"python-(\d+(?:\.\d+){0,2})")
+_RANGE = re.compile(r"(?:===?|!=|~=|[<>]=?)\s*\d+(?:\.\d+)*(?:\.\*|(?:a|b|rc)\d+)?")  # PEP 440, one clause
 _OLDEST = (3, 8)  # what current releases of JupyterLab and the notebook run on
 
 # In repo2docker's order of detection: the first file found decides what is said.
@@ -156,12 +157,27 @@ def _project(names: Collection[str], texts: Mapping[str, str]) -> tuple[bool, st
     if "pyproject.toml" in texts:
         try:
             table = tomllib.loads(texts["pyproject.toml"])
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise RecipeError(f"pyproject.toml is not valid TOML: {error}") from error
         if "project" in table and "build-system" in table:
             installable = True
             requires = table["project"].get("requires-python") if isinstance(table["project"], dict) else None
-    return installable, requires if isinstance(requires, str) else None
+    return installable, _python_range(requires) if isinstance(requires, str) else None
+
+
+def _python_range(text: str) -> str | None:
+    """The range as it stands, once it surely is one.
+
+    Who looks for an interpreter would take a path or a name instead, and start that program.
+    """
+    clauses = [clause.strip() for clause in text.split(",") if clause.strip()]
+    for clause in clauses:
+        if not _RANGE.fullmatch(clause):
+            raise RecipeError(
+                f"pyproject.toml: requires-python {text[:80]!r} was not understood, a range such as >=3.10 "
+                "was expected"
+            )
+    return ",".join(clauses) or None
 
 
 def _present(names: Collection[str], path: str) -> tuple[str, ...]:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from members.adapters import trees
+
 _SITECUSTOMIZE = '''\
 """Shows the packages of this session to the Python of its image."""
 import os
@@ -39,7 +41,7 @@ def create(layer: Path, environment: Path, *, seen_layer: Path, seen_environment
     The `seen_` paths are the same two as the session sees them. Raises NoEnvironment.
     """
     try:
-        settings = (environment / "pyvenv.cfg").read_text(encoding="utf-8")
+        settings = trees.read_text(environment / "pyvenv.cfg")
         site_packages = next(environment.glob("lib/python3.*/site-packages")).relative_to(environment)
     except (OSError, UnicodeDecodeError, StopIteration):
         raise NoEnvironment("the image's env has no pyvenv.cfg or no lib/python3.*/site-packages") from None

@@ -91,13 +91,13 @@ def command(places: Places, *, start: str | None, port: int, base_url: str, allo
 
 
 def _start_script(places: Places, start: str | None) -> list[str]:
+    """Through a shell of the session's own, which also runs a script that does not say what shall run it.
+
+    The script may be a link to anything: nothing outside the sandbox opens it or changes its mode.
+    """
     if start is None:
         return []
-    script = places.home / start
-    seen = str(places.seen(script))
-    with script.open("rb") as file:
-        has_interpreter = file.read(2) == b"#!"
-    return [seen] if has_interpreter else ["/bin/bash", seen]
+    return ["/bin/bash", "-c", 'chmod +x "$0" && exec "$0" "$@"', str(places.seen(places.home / start))]
 
 
 def environment(
@@ -124,12 +124,6 @@ def environment(
         found["TMPDIR"] = str(places.temporary)
     found |= {name: str(options[key]) for name, key in _BINDER_VARIABLES if options.get(key) is not None}
     return found
-
-
-def make_executable(script: Path) -> None:
-    """As repo2docker does with start scripts; a link out of the repository is left alone."""
-    if script.is_file() and not script.is_symlink():
-        script.chmod(script.stat().st_mode | 0o111)
 
 
 def inherited() -> Mapping[str, str]:

@@ -26,7 +26,7 @@ from members.adapters.oci_layout import START_LABEL, labels_of, unpacked_path
 from members.adapters.sandbox import Limits, wrap
 from members.core.model import Isolation
 from members.hub import layer
-from members.hub.server import Places, command, environment, inherited, make_executable
+from members.hub.server import Places, command, environment, inherited
 
 _LOOK_EVERY = 0.05  # seconds between two looks whether a starting server answers
 _ANSWER_LIMIT = 5.0  # seconds that one such request may take
@@ -63,7 +63,7 @@ class SessionSpawner(LocalProcessSpawner):
         start = labels_of(unpacked).get(START_LABEL)
         folder = Path(self.sessions_dir) / quote(self.user.name, safe="")
         self.places = Places(self.isolation, unpacked / "env", folder)
-        await self._prepare(self.places, unpacked / "home", start)
+        await self._prepare(self.places, unpacked / "home")
         self.port = random_port()
         self.proc = self._launch(self.places, start)
         self.pid = self.proc.pid
@@ -99,14 +99,12 @@ class SessionSpawner(LocalProcessSpawner):
                     self.log.error("Files of session %s stay behind: %s", self.user.name, error)
                 await asyncio.sleep(0.1)
 
-    async def _prepare(self, places: Places, files: Path, start: str | None) -> None:
+    async def _prepare(self, places: Places, files: Path) -> None:
         def prepare(stop: Event) -> None:
             trees.remove(places.folder)
             places.folder.mkdir(mode=0o700, parents=True)
             places.temporary.mkdir()
             trees.copy(stop, files, places.home)
-            if start is not None:
-                make_executable(places.home / start)
             layer.create(
                 places.layer,
                 places.environment,

@@ -11,7 +11,7 @@ from members.core.facts import ImageFetched, LaunchEnded, LaunchRetried, LaunchS
 from members.core.model import LaunchFailed, Resolved, SessionRequest
 from members.core.phases import Event
 from members.core.quota import Quota, QuotaExceeded
-from members.service.ports import Hub, ImageStore, Session
+from members.service.ports import Hub, ImageStore
 from members.service.sessions import Seat, Sessions
 from members.service.streams import closing
 
@@ -102,10 +102,8 @@ class Launcher:
 
     async def _attempt(self, request: SessionRequest, seat: Seat) -> AsyncIterator[Event]:
         """One temporary user and its server. Whatever ends this before `ready`, the user goes too."""
-        session: Session | None = None
-        is_ready = False
+        session, is_ready = self._hub.create(request), False
         try:
-            session = await self._hub.create(request)
             async with closing(session.progress()) as messages:
                 async for message in messages:
                     seat.give_back()  # the hub has begun, and counts the session itself
@@ -113,7 +111,7 @@ class Launcher:
             is_ready = True
             yield phases.ready(session.url, request)
         finally:
-            if session is not None and not is_ready:
+            if not is_ready:
                 self._sessions.discard(session)
 
 

@@ -61,20 +61,23 @@ class Session(Protocol):
     url: str  # public URL of the server, with trailing slash; set before `progress` ends
 
     def progress(self) -> AsyncIterator[str]:
-        """Requests the server and tells the hub's progress messages; ends when the server answers.
+        """Creates the user, requests the server and tells the hub's messages; ends when the server answers.
 
         Raises LaunchFailed. Messages are as JupyterHub's, e.g. 'Server requested'.
         """
 
     async def remove(self) -> None:
-        """Stops the server and deletes the temporary user; succeeds when they are already gone."""
+        """Stops the server and deletes the temporary user, however far `progress` came.
+
+        Succeeds when they are already gone.
+        """
 
 
 class Hub(Protocol):
     """JupyterHub, where sessions live."""
 
-    async def create(self, request: SessionRequest) -> Session:
-        """Creates the temporary user. Raises LaunchFailed."""
+    def create(self, request: SessionRequest) -> Session:
+        """A session with a name of its own, of which the hub learns when its `progress` is asked for."""
 
     async def sessions(self) -> dict[str, int]:
         """Running or pending sessions by image name; raises LaunchFailed when the hub does not answer."""

@@ -38,7 +38,6 @@ class Sessions:
         self._tell = tell
         self._removal_timeout = removal_timeout
         self._promised: Counter[str] = Counter()
-        self._one_at_a_time = asyncio.Lock()
         self._removals: set[asyncio.Task[None]] = set()
 
     @property
@@ -54,18 +53,18 @@ class Sessions:
     async def check(self, image: str, repo_url: str, limits: Quota) -> None:
         """Raises QuotaExceeded when there is no room now, LaunchFailed when the hub does not answer."""
         if not limits.unlimited:
-            quota.check(limits, await self._counted(), image, repo_url)
+            running = Counter(await self._hub.sessions())
+            quota.check(limits, running + self._promised, image, repo_url)
 
     @asynccontextmanager
     async def seat(self, image: str, repo_url: str, limits: Quota) -> AsyncIterator[Seat]:
         """Room for one session; raises as `check` does.
 
-        Launches that come at the same moment are told apart here: each sees the promises to those before it,
-        so that ten of them do not all take the last seat.
+        Launches that come at the same moment are told apart here: nothing is awaited between the look at the
+        promises to those before and the promise, so ten of them do not all take the last seat.
         """
-        async with self._one_at_a_time:
-            await self.check(image, repo_url, limits)
-            seat = Seat(self._promised, image)
+        await self.check(image, repo_url, limits)
+        seat = Seat(self._promised, image)
         try:
             yield seat
         finally:
@@ -84,9 +83,6 @@ class Sessions:
         for removal in self._removals:
             removal.cancel()
         await asyncio.gather(*self._removals, return_exceptions=True)
-
-    async def _counted(self) -> Counter[str]:
-        return Counter(await self._hub.sessions()) + self._promised
 
     async def _remove(self, session: Session) -> None:
         try:

@@ -43,16 +43,16 @@ def parse(text: str, path: Path, environ: Mapping[str, str]) -> Settings:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
+        lines: dict[Key, int] = {}
+        problems = [(key, "is given twice") for key in _lines(node, (), lines)]
+        missing: list[tuple[Key, str]] = []
+        values = _from_environment({} if data is None else data, (), environ, missing)
     except yaml.YAMLError as error:
-        raise SettingsError([f"{path}: is not YAML: {' '.join(str(error).split())}"]) from error
-    if data is None:
-        data = {}
-    if not isinstance(data, dict):
+        raise SettingsError([f"{path}{_place(error)}"]) from None  # the error's own words quote the file
+    except RecursionError as error:
+        raise SettingsError([f"{path}: is not YAML that can be used: it is nested too deeply"]) from error
+    if not isinstance(values, dict):
         raise SettingsError([f"{path}: expected keys and values, such as `port: 8585`"])
-    lines: dict[Key, int] = {}
-    problems = [(key, "is given twice") for key in _lines(node, (), lines)]
-    missing: list[tuple[Key, str]] = []
-    values = _from_environment(data, (), environ, missing)
     problems += [(key, f"the environment has no variable {name}") for key, name in missing]
     settings = None
     try:
@@ -63,6 +63,13 @@ def parse(text: str, path: Path, environ: Mapping[str, str]) -> Settings:
         placed = sorted((_line(key, lines), f"{_dotted(key)}: {what}") for key, what in problems)
         raise SettingsError([f"{path}:{line}: {what}" for line, what in placed])
     return settings
+
+
+def _place(error: yaml.YAMLError) -> str:
+    """Where it is no YAML and why, without the line itself: that may hold a secret."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return ": is not YAML"
+    return f":{error.problem_mark.line + 1}: is not YAML: {error.problem or error.context}"
 
 
 def _lines(node: yaml.Node | None, at: Key, lines: dict[Key, int]) -> list[Key]:
@@ -139,8 +146,11 @@ def _shown(key: Key, data: Any) -> str:
     """The value as it stands in the file, unless it may be a secret."""
     if any(_SECRET.search(str(part)) for part in key):
         return "(not shown)"
-    for part in key:
-        data = data[part]
+    try:
+        for part in key:
+            data = data[part]
+    except (KeyError, IndexError, TypeError):
+        return "the default"
     text = repr(data)
     return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "…"
 

@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    create_model,
+    field_validator,
+)
 
 from members.providers import KINDS
 from members.providers.base import Kind, ProviderConfig
@@ -43,6 +51,7 @@ def _origin(text: str) -> str:
     return text
 
 
+_CLEARED = ("builds", "sessions", "unpacking", "images", "hub")  # what a member makes in its state_dir
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(ge=1)]
@@ -120,7 +129,7 @@ class Settings(Section):
     providers: Providers = Field(default_factory=Providers)
     build: Build = Build()
     sessions: Sessions = Sessions()
-    hub: Hub = Hub()
+    hub: Annotated[Hub, Field(validate_default=True)] = Hub()
     log: Log = Log()
 
     @field_validator("host")
@@ -133,6 +142,21 @@ class Settings(Section):
         if not loopback:
             raise ValueError("this runtime serves this machine alone: expected 127.0.0.1, ::1 or localhost")
         return host
+
+    @field_validator("hub")
+    @classmethod
+    def _another_port(cls, hub: Hub, info: ValidationInfo) -> Hub:
+        if hub.port == info.data.get("port"):
+            raise ValueError(f"port {hub.port} is the member's own: expected another one")
+        return hub
+
+    @field_validator("images")
+    @classmethod
+    def _outlives_the_member(cls, images: Images, info: ValidationInfo) -> Images:
+        state_dir = info.data.get("state_dir")
+        if state_dir is not None and any(images.store.is_relative_to(state_dir / name) for name in _CLEARED):
+            raise ValueError("a member clears this folder: expected a store outside of its state_dir")
+        return images
 
     def enabled_providers(self) -> tuple[tuple[Kind, ProviderConfig], ...]:
         """The rows that are switched on, each with its configuration, in the table's order."""

@@ -129,6 +129,9 @@ class FakeSession:
         self.removed = False
 
     async def progress(self) -> AsyncIterator[str]:
+        await asyncio.sleep(self.hub.create_pause)
+        if self.hub.create_error is not None:
+            raise self.hub.create_error
         self.hub.running.append(self)
         for message in self.hub.messages:
             yield message
@@ -158,25 +161,23 @@ class FakeHub:
         self.create_pause = 0.0
         self.create_error: Exception | None = None
         self.sessions_error: Exception | None = None
+        self.sessions_pause = 0.0
         self.created: list[FakeSession] = []
         self.running: list[FakeSession] = []
         self.well = True
 
-    async def create(self, request: SessionRequest) -> FakeSession:
-        await asyncio.sleep(self.create_pause)
-        if self.create_error is not None:
-            raise self.create_error
+    def create(self, request: SessionRequest) -> FakeSession:
         session = FakeSession(self, request, len(self.created))
         self.created.append(session)
         return session
 
     async def sessions(self) -> dict[str, int]:
-        await asyncio.sleep(0)
-        if self.sessions_error is not None:
-            raise self.sessions_error
         counted: dict[str, int] = {}
         for session in self.running:
             counted[session.request.image] = counted.get(session.request.image, 0) + 1
+        await asyncio.sleep(self.sessions_pause)
+        if self.sessions_error is not None:
+            raise self.sessions_error
         return counted
 
     async def check(self) -> HealthCheck:

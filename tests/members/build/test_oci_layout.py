@@ -10,6 +10,8 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterator
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -18,7 +20,7 @@ import zstandard
 
 from members.adapters import oci_layout, trees
 from members.adapters.oci_files import Folder, Image, Layer
-from members.adapters.oci_layout import BASE_LABEL, PYTHON_LABEL, OciLayoutStore, unpacked_path
+from members.adapters.oci_layout import BASE_LABEL, PYTHON_LABEL, OciLayoutStore, labels_of, unpacked_path
 from members.core.model import BuildBroken, LaunchFailed
 
 IMAGE = "prefix/gh-2dexample-2drepo-3a1b2c:0123abcd"
@@ -213,6 +215,50 @@ async def test_an_unwritable_store_fails_its_check(tmp_path: Path) -> None:
     assert not await one.check()
     with pytest.raises(BuildBroken):
         await one.put(IMAGE, tree(tmp_path), base=None, labels={})
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one megabyte."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=False).returncode:
+        pytest.skip("only root may mount")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.mark.parametrize("full", ["store", "state"])
+async def test_a_full_disk_is_told_by_the_check_and_leaves_nothing_behind(tiny: Path, full: str) -> None:
+    folders = {"store": tiny.parent / "store", "state": tiny.parent / "state", full: tiny / "x"}
+    one = OciLayoutStore(folder=folders["store"], state_dir=folders["state"])
+    one.prepare()
+    assert await one.check()
+    with suppress(OSError):
+        (tiny / "filler").write_bytes(bytes(2 << 20))
+    assert not await one.check()
+    if full == "store":
+        for _ in range(3):
+            with pytest.raises(BuildBroken, match="No space left"):
+                await one.put(IMAGE, tree(tiny.parent), base=None, labels={})
+        with pytest.raises(OSError, match="No space left"):
+            one._folder._write_index([{"digest": "x" * 10_000}])
+        assert list((tiny / "x" / "incoming").iterdir()) == []
+        assert await one.has(IMAGE) is False
+    (tiny / "filler").unlink()
+    assert await one.check()
+
+
+async def test_an_image_whose_facts_are_lost_is_unpacked_anew(tmp_path: Path) -> None:
+    """A machine that loses its power may keep a file's name and not its content."""
+    one, two = member(tmp_path, "one"), member(tmp_path, "two")
+    await one.put(IMAGE, tree(tmp_path), base=None, labels={})
+    for _ in range(2):
+        async for _ in two.fetch(IMAGE):
+            pass
+        facts = unpacked_path(tmp_path / "two", IMAGE) / "image.json"
+        assert labels_of(facts.parent) == {}
+        facts.write_bytes(b"")
 
 
 async def test_an_image_made_with_a_missing_interpreter_cannot_start(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import asyncio
 import functools
 import http.server
 import os
-import shutil
-import tempfile
+import random
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -16,17 +16,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from workshop import Member, built, git, project, repository, resolved, wheel
+from workshop import SAFEST, Member, built, git, new, project, repository, resolved
 
-from members.adapters import sandbox
 from members.adapters.oci_layout import START_LABEL, labels_of, unpacked_path
-from members.core.model import BuildBroken, BuildFailed, BuildLine, Isolation, Resolved
+from members.core.model import BuildBroken, BuildFailed, BuildLine, Isolation
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
-HAVE_BUBBLEWRAP = sandbox.detect("auto") is Isolation.BUBBLEWRAP
-ISOLATIONS = [Isolation.NONE, *([Isolation.BUBBLEWRAP] if HAVE_BUBBLEWRAP else [])]
-SAFEST = ISOLATIONS[-1]
 DEAD_PROXY = "http://127.0.0.1:9"  # the discard port: nobody listens
 
 DAEMON = """#!/usr/bin/env python3
@@ -41,65 +37,12 @@ time.sleep({sleep})
 """
 
 
-@pytest.fixture(scope="module")
-def machine() -> Iterator[Path]:
-    """A machine whose members share store and cache; the base image is made once.
-
-    In memory where there is plenty: these tests write and remove hundreds of thousands of files.
-    """
-    memory = Path("/dev/shm")
-    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 8 << 30
-    with tempfile.TemporaryDirectory(prefix="binder-builds-", dir=memory if roomy else None) as folder:
-        yield _warm(Path(folder))
-
-
-def _warm(root: Path) -> Path:
-
-    async def warm() -> None:
-        async for _ in Member(root, "one", SAFEST).builder().warm():
-            pass
-
-    asyncio.run(warm())
-    wheels = root / "wheels"
-    wheel(wheels, "tinyone", "1.0")
-    wheel(wheels, "tinyone", "2.0")
-    wheel(wheels, "tinytwo", "1.0", requires="tinyone<2")
-    return root
-
-
-@pytest.fixture(params=ISOLATIONS)
-def one(request: pytest.FixtureRequest, machine: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Member]:
-    """The building member; every test ends with nothing left of its builds."""
-    monkeypatch.setenv("UV_FIND_LINKS", str(machine / "wheels"))
-    member = Member(machine, "one", request.param)
-    yield member
-    assert member.left_over() == []
-
-
-@pytest.fixture
-def safe(machine: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Member]:
-    """The building member with the best isolation there is."""
-    monkeypatch.setenv("UV_FIND_LINKS", str(machine / "wheels"))
-    member = Member(machine, "one", SAFEST)
-    yield member
-    assert member.left_over() == []
-
-
-@pytest.fixture
-def image(request: pytest.FixtureRequest) -> str:
-    return f"test-{abs(hash(request.node.name))}:1"
-
-
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, DEAD_PROXY)
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "")
-
-
-def new(member: Member, image: str, files: dict[str, str]) -> Resolved:
-    return repository(member.repositories / f"{image.split(':')[0]}-{member.isolation}", files)
 
 
 def named(name: str) -> list[int]:
@@ -192,6 +135,19 @@ async def test_without_index_uncached_packages_are_the_members_fault(
         await built(safe.builder(), new(safe, image, {"requirements.txt": "humanize==4.9.0\n"}), image)
 
 
+async def test_without_a_sandbox_no_file_is_shared_with_other_images(machine: Path, image: str) -> None:
+    """A session can write to its image then, and must not reach the base or another image by that."""
+    one, two = Member(machine, "one", Isolation.NONE), Member(machine, "two", Isolation.NONE)
+    await built(one.builder(), new(one, image, {"notebook.txt": "plain"}), image)
+    async for _ in two.store().fetch(image):
+        pass
+    for member in (one, two):
+        env = unpacked_path(member.state, image) / "env"
+        files = [path for path in env.rglob("*") if path.is_file() and not path.is_symlink()]
+        assert files
+        assert not [path for path in files if path.stat().st_nlink > 1]
+
+
 async def test_source_packages_are_built_apart_from_the_shared_cache(one: Member, image: str) -> None:
     files = {f"pkg/{name}": text for name, text in project("srcpkg").items()}
     files["pkg/at_build.py"] = "open(os.path.join(os.environ['UV_CACHE_DIR'], 'poison'), 'w').close()"
@@ -271,6 +227,21 @@ async def test_failing_post_build(safe: Member, image: str) -> None:
         )
     assert "why it failed\n" in [line.message for line in log]
     assert not await safe.store().has(image)
+
+
+async def test_a_full_disk_is_not_the_repositorys_fault(machine: Path, image: str) -> None:
+    member = Member(machine, "full", SAFEST)
+    member.state.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(member.state)]
+    if subprocess.run(mount, check=False).returncode:
+        pytest.skip("only root may mount")
+    try:
+        source = new(member, image, {"large": "".join(random.choices("abcdefghijklmnop", k=4_000_000))})
+        with pytest.raises(BuildBroken, match="disk of this member is full"):
+            await built(member.builder(), source, image)
+        assert member.left_over() == []
+    finally:
+        subprocess.run(["umount", "--lazy", member.state], check=True)
 
 
 async def test_endless_build_ends_at_its_time_limit(one: Member, image: str) -> None:

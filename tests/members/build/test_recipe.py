@@ -113,6 +113,26 @@ def test_a_broken_pyproject_is_an_error() -> None:
         of("pyproject.toml", pyproject_toml="[project")
 
 
+@pytest.mark.parametrize("text", [">= 3.10", ">=3.8,<3.14,!=3.9.1", "~=3.11", "==3.11.*", ">=3.12rc1"])
+def test_ranges_of_python_are_understood(text: str) -> None:
+    made = of("pyproject.toml", pyproject_toml=PROJECT.replace(">=3.11", text))
+    assert made == Recipe(python=text, project=True)
+
+
+@pytest.mark.parametrize(
+    "text", ["/tmp/evil", "evil", "--directory=/tmp", ">=3.10,/tmp/evil", "pypy", "3.11"]
+)
+def test_a_requires_python_that_is_no_range_never_reaches_uv(text: str) -> None:
+    """uv takes a path or a name for an interpreter too, and starts it: outside any sandbox."""
+    with pytest.raises(RecipeError, match=r"pyproject\.toml: requires-python"):
+        of("pyproject.toml", pyproject_toml=PROJECT.replace(">=3.11", text))
+
+
+def test_a_bottomless_pyproject_is_the_repositorys_fault() -> None:
+    with pytest.raises(RecipeError, match=r"pyproject\.toml is not valid TOML"):
+        of("pyproject.toml", pyproject_toml="a = " + "[" * 100_000)
+
+
 def test_both_binder_folders_are_an_error() -> None:
     with pytest.raises(RecipeError, match=r"both binder/ and \.binder/"):
         of("binder/start", ".binder/start")

@@ -235,6 +235,29 @@ def test_limits_hold(isolation: Isolation) -> None:
 
 
 @needs_bubblewrap
+def test_a_fork_bomb_is_held_to_its_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "base_prefix", "/usr")  # nobody may not see another user's interpreter
+    bomb = (
+        "import os, time\n"
+        "for n in range(200):\n"
+        "    try:\n"
+        "        if os.fork() == 0: time.sleep(20); os._exit(0)\n"
+        "    except BlockingIOError: break\n"
+        "print(n)\n"
+    )
+    argv = sandbox.wrap(
+        Isolation.BUBBLEWRAP,
+        ["/usr/bin/python3", "-c", bomb],
+        mounts=(),
+        workdir=Path("/tmp"),
+        limits=Limits(processes=50),
+    )
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.getuid() == 0 else []
+    done = subprocess.run([*nobody, *argv], capture_output=True, text=True, timeout=30, check=False, cwd="/")
+    assert 40 < int(done.stdout) < 50, done.stderr
+
+
+@needs_bubblewrap
 def test_only_writable_mounts_can_be_written(tmp_path: Path) -> None:
     for folder in ("shown", "own", "hidden"):
         (tmp_path / folder).mkdir()

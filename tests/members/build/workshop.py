@@ -11,10 +11,15 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
+from members.adapters import sandbox, trees
 from members.adapters.oci_layout import OciLayoutStore, unpacked_path
 from members.adapters.process_build import ProcessBuilder
 from members.adapters.sandbox import ENVIRONMENT, HOME, Limits, Mount, inside, wrap
 from members.core.model import BuildLine, Isolation, Resolved
+
+HAVE_BUBBLEWRAP = sandbox.detect("auto") is Isolation.BUBBLEWRAP
+ISOLATIONS = [Isolation.NONE, *([Isolation.BUBBLEWRAP] if HAVE_BUBBLEWRAP else [])]
+SAFEST = ISOLATIONS[-1]
 
 # A build backend inside its own package: a source package that can be built without any other package.
 BACKEND = """
@@ -113,7 +118,8 @@ class Member:
         return self.root / "repositories"
 
     def store(self) -> OciLayoutStore:
-        store = OciLayoutStore(folder=self.root / "store", state_dir=self.state)
+        spread = trees.link if self.isolation is Isolation.BUBBLEWRAP else trees.copy
+        store = OciLayoutStore(folder=self.root / "store", state_dir=self.state, spread=spread)
         store.prepare()
         return store
 
@@ -163,3 +169,8 @@ async def built(
         async for line in told:
             lines.append(line)  # noqa: PERF401 - a build that fails must leave the lines it told
     return "".join(line.message for line in lines)
+
+
+def new(member: Member, image: str, files: Mapping[str, str]) -> Resolved:
+    """A repository of its own for each image and isolation."""
+    return repository(member.repositories / f"{image.split(':')[0]}-{member.isolation}", files)

@@ -52,7 +52,7 @@ class Running:
     async def launch(self, image: str = IMAGE) -> tuple[HubSession, str]:
         """A ready session and its token."""
         wanted = session_request(image)
-        session = await self.client.create(wanted)
+        session = self.client.create(wanted)
         async for _ in session.progress():
             pass
         return session, wanted.token
@@ -86,6 +86,7 @@ def client_of(http: aiohttp.ClientSession, api_url: str, api_token: str, public_
     return HubClient(
         http=http,
         api_url=api_url,
+        proxied_api_url=f"{public_url}hub/api/",
         api_token=api_token,
         public_url=public_url,
         user_name=lambda repo_url: f"some-repo-{secrets.token_hex(4)}",

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
+from member_fakes import until
 
 from members.adapters.hub_client import FULL, HubClient, HubSession
 from members.core.model import LaunchFailed
@@ -83,6 +84,7 @@ async def hub() -> AsyncIterator[tuple[FakeHub, HubClient]]:
         client = HubClient(
             http=http,
             api_url=str(server.make_url("/hub/api/")),
+            proxied_api_url=str(server.make_url("/proxied/hub/api/")),
             api_token="T",
             public_url="https://hub.example.org/at/",
             user_name=lambda repo_url: "a b",
@@ -94,7 +96,7 @@ async def hub() -> AsyncIterator[tuple[FakeHub, HubClient]]:
 
 
 async def progress(client: HubClient) -> list[str]:
-    session = await client.create(session_request())
+    session = client.create(session_request())
     return [message async for message in session.progress()]
 
 
@@ -108,7 +110,7 @@ async def test_a_launch_sends_binderhubs_options_and_relays_every_message(
     fake, client = hub
     fake.on("GET /server/progress", stream(REQUESTED, {"progress": 50}, READY, hang=True))
     wanted = session_request()
-    session = await client.create(wanted)
+    session = client.create(wanted)
     assert session.url == "https://hub.example.org/at/user/a%20b/"
     messages = [message async for message in session.progress()]
     assert messages == ["Server requested", "Server ready at /user/a%20b/"]
@@ -144,7 +146,7 @@ async def test_a_hub_that_keeps_failing_is_given_up(hub: tuple[FakeHub, HubClien
     fake, client = hub
     fake.on("POST /users/a b", status(503))
     with pytest.raises(LaunchFailed, match=f"^Failed to create temporary user for {IMAGE}$"):
-        await client.create(session_request())
+        await progress(client)
     assert fake.count("POST") == 4
 
 
@@ -218,7 +220,7 @@ async def test_removal_waits_for_the_server_before_the_user(hub: tuple[FakeHub, 
     fake, client = hub
     fake.on("DELETE /server", status(202), status(500), status(204))
     fake.on("DELETE /users/a b", status(204))
-    session = await client.create(session_request())
+    session = client.create(session_request())
     await session.remove()
     assert [asked[1] for asked in fake.asked if asked[0] == "DELETE"] == [
         *["/hub/api/users/a%20b/server"] * 3,
@@ -242,7 +244,32 @@ async def test_sessions_are_counted_by_image_over_all_pages(hub: tuple[FakeHub, 
     ]
 
 
-@pytest.mark.parametrize("answer", [status(403), status(500), status(200, "no list"), hang])
+async def test_a_launch_that_is_given_up_while_its_user_is_created_leaves_no_user(
+    hub: tuple[FakeHub, HubClient],
+) -> None:
+    fake, client = hub
+    fake.on("POST /users/a b", hang)
+    session = client.create(session_request())
+    launch = asyncio.create_task(anext(session.progress()))
+    await until(lambda: fake.count("POST"))
+    launch.cancel()
+    await asyncio.gather(launch, return_exceptions=True)
+    fake.on("DELETE /users/a b/server", status(404))
+    fake.on("DELETE /users/a b", status(204))
+    await session.remove()
+    assert [asked[:2] for asked in fake.asked[1:]] == [
+        ("DELETE", "/hub/api/users/a%20b/server"),
+        ("DELETE", "/hub/api/users/a%20b"),
+    ]
+
+
+NONSENSE = [[1], [{"servers": []}], [{"servers": {"": 7}}], [{"servers": None}]]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [status(403), status(500), status(200, "no list"), hang, *(status(200, body) for body in NONSENSE)],
+)
 async def test_unknown_sessions_are_an_error_and_not_zero(
     hub: tuple[FakeHub, HubClient], answer: Answer
 ) -> None:
@@ -260,11 +287,24 @@ async def test_health_tells_and_never_raises(hub: tuple[FakeHub, HubClient]) -> 
         assert (check.service, check.ok) == ("JupyterHub API", ok)
 
 
+@pytest.mark.parametrize("answer", [status(503), hang])
+async def test_a_proxy_that_does_not_pass_visitors_on_is_told(
+    hub: tuple[FakeHub, HubClient], answer: Answer
+) -> None:
+    fake, client = hub
+    fake.on("GET /proxied/hub/api/health", answer)
+    fake.on("GET /hub/api/health", status(200))
+    assert not (await client.check()).ok
+    fake.on("GET /proxied/hub/api/health", status(200))
+    assert (await client.check()).ok
+
+
 async def test_a_hub_that_is_gone_fails_a_launch_at_once_and_took_its_sessions_with_it() -> None:
     async with ClientSession() as http:
         client = HubClient(
             http=http,
             api_url="http://127.0.0.1:9/hub/api/",
+            proxied_api_url="http://127.0.0.1:9/hub/api/",
             api_token="T",
             public_url="http://127.0.0.1:9/",
             user_name=lambda repo_url: "name",
@@ -273,7 +313,7 @@ async def test_a_hub_that_is_gone_fails_a_launch_at_once_and_took_its_sessions_w
         )
         async with asyncio.timeout(5):
             with pytest.raises(LaunchFailed):
-                await client.create(session_request())
+                await progress(client)
             await HubSession(
                 client, session_request(), "name", "http://127.0.0.1:9/user/name/", 60.0
             ).remove()

@@ -75,7 +75,7 @@ async def test_kill_9_of_a_member_leaves_nothing(
         async with aiohttp.ClientSession() as http:
             client = client_of(http, hub["api_url"], hub["api_token"], str(options["public_url"]))
             wanted = session_request()
-            ready = await client.create(wanted)
+            ready = client.create(wanted)
             assert "Server requested" in [message async for message in ready.progress()]
             daemon = "import subprocess; subprocess.Popen('setsid sleep 1000 &', shell=True).wait()"
             await run(http, ready.url, wanted.token, daemon)

@@ -123,7 +123,7 @@ async def test_a_removed_session_leaves_nothing(shared: Running) -> None:
 
 async def test_a_session_can_be_removed_while_it_starts(shared: Running) -> None:
     before = {process.pid for process in children(shared)}
-    starting = await shared.client.create(session_request(HANGING))
+    starting = shared.client.create(session_request(HANGING))
     told = starting.progress()
     assert await anext(told) == "Server requested"
     await asyncio.sleep(0.5)

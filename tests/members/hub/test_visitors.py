@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shutil
 
 import pytest
 
 from members.adapters.hub_client import FULL, HubSession
+from members.adapters.oci_layout import unpacked_path
 from members.core.model import Isolation, LaunchFailed
 from tests.members.hub.conftest import (
     BROKEN,
@@ -20,6 +23,8 @@ from tests.members.hub.conftest import (
     session_request,
 )
 from tests.members.hub.kernels import run
+
+WILY = "registry.example.org/i-wily:1"
 
 pytestmark = [
     pytest.mark.integration,
@@ -89,7 +94,7 @@ async def test_no_secret_is_on_a_command_line(shared: Running, session: tuple[Hu
 async def test_events_and_raw_paths_pass_the_proxy(shared: Running) -> None:
     """The hub's own progress stream and API lie behind the same proxy as the sessions."""
     headers = {"Authorization": f"token {shared.hub.api_token}"}
-    ready = await shared.client.create(session_request())
+    ready = shared.client.create(session_request())
     progress = asyncio.create_task(_messages(ready))
     first = f"{shared.url}hub/api/users/{ready.name}/server/progress"
     loop = asyncio.get_running_loop()
@@ -122,6 +127,19 @@ async def test_a_server_that_ends_while_starting_fails_with_its_last_words(share
     ] == []
 
 
+async def test_a_start_script_that_is_a_link_to_a_pipe_does_not_hold_the_hub_up(shared: Running) -> None:
+    """The pipe could lie in another session's home: nothing of the hub's may open what a repository links to."""
+    unpacked = unpacked_path(shared.state_dir, WILY)
+    shutil.copytree(unpacked_path(shared.state_dir, STARTED), unpacked, symlinks=True)
+    os.mkfifo(shared.state_dir / "pipe")
+    (unpacked / "home" / "binder" / "start").unlink()
+    (unpacked / "home" / "binder" / "start").symlink_to(shared.state_dir / "pipe")
+    async with asyncio.timeout(30):
+        with pytest.raises(LaunchFailed, match="ended while starting"):
+            await shared.launch(WILY)
+    assert (await shared.client.check()).ok
+
+
 async def test_a_session_that_dies_is_told_to_its_visitor_and_cleared_away(shared: Running) -> None:
     ready, token = await shared.launch(STARTED)
     own = [each for each in children(shared) if f"/user/{ready.name}/" in " ".join(command(each))]
@@ -146,11 +164,11 @@ async def test_an_image_that_is_not_there_fails_clearly(shared: Running) -> None
 async def test_the_hub_has_room_for_so_many_and_no_more(
     shared: Running, session: tuple[HubSession, str]
 ) -> None:
-    starting = [await shared.client.create(session_request(HANGING)) for _ in range(3)]
+    starting = [shared.client.create(session_request(HANGING)) for _ in range(3)]
     told = [each.progress() for each in starting]
     for each in told:
         await anext(each)
-    one_more = await shared.client.create(session_request(IMAGE))
+    one_more = shared.client.create(session_request(IMAGE))
     with pytest.raises(LaunchFailed, match=FULL):
         async for _ in one_more.progress():
             pass

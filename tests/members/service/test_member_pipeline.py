@@ -262,6 +262,26 @@ async def test_a_store_that_cannot_deliver_fails_the_launch(stage: Stage) -> Non
     assert stage.hub.created == []
 
 
+async def test_launches_do_not_wait_one_after_the_other_for_a_slow_hub() -> None:
+    stage = make_stage(Quota(total=100))
+    stage.store.images.add(IMAGE)
+    stage.hub.sessions_pause = 0.5
+    async with asyncio.timeout(8):
+        stories = await asyncio.gather(*(stage.events() for _ in range(30)))
+    assert all(story[-1]["phase"] == "ready" for story in stories)
+
+
+async def test_a_visitor_who_leaves_while_the_user_is_created_leaves_no_user(stage: Stage) -> None:
+    stage.store.images.add(IMAGE)
+    stage.hub.create_pause = 60.0
+    launch = asyncio.create_task(stage.events())
+    await until(lambda: stage.hub.created)
+    launch.cancel()
+    await asyncio.wait({launch})
+    await stage.sessions.close()
+    assert [session.removed for session in stage.hub.created] == [True]
+
+
 async def test_a_full_member_refuses_before_the_build() -> None:
     stage = make_stage(Quota(total=0))
     assert await stage.events() == [

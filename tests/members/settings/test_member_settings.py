@@ -134,6 +134,32 @@ def test_files_of_another_shape(text: str) -> None:
     assert all(problem.startswith(str(FILE)) for problem in problems(text))
 
 
+@mark.parametrize("text", ["a: &x {b: *x}", "a: &x [*x]", "a: " + "[" * 5000])
+def test_bottomless_files(text: str) -> None:
+    assert problems(text) == [f"{FILE}: is not YAML that can be used: it is nested too deeply"]
+
+
+def test_a_line_that_is_no_yaml_is_not_quoted() -> None:
+    (problem,) = problems('port: 1\nproviders: {gh: {access_token: "hunter2"x}}')
+    assert problem.startswith(f"{FILE}:2: is not YAML: ")
+    assert "hunter2" not in problem
+
+
+@mark.parametrize("text", ["port: 8000", "port: 9000\nhub: {port: 9000}"])
+def test_member_and_hub_need_two_ports(text: str) -> None:
+    (problem,) = problems(text)
+    assert "is the member's own: expected another one" in problem
+
+
+@mark.parametrize("store", ["s/builds", "s/images", "s/sessions/x"])
+def test_a_store_that_the_member_would_clear_is_refused(store: str) -> None:
+    (problem,) = problems(f"state_dir: s\nimages: {{store: {store}}}")
+    assert "expected a store outside of its state_dir" in problem
+    assert parse("state_dir: s\nimages: {store: s/store}", FILE, {}).images.store == Path(
+        "/etc/binder/s/store"
+    )
+
+
 def test_a_missing_file() -> None:
     with raises(SettingsError, match="cannot be read"):
         load(Path("/nosuch/member.yaml"), {})
