@@ -151,7 +151,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([uv, "venv", "-q", "--relocatable", "--python", sys.executable, folder], check=True)
     packages = ["jupyterlab", "notebook", "ipykernel", "pip"]
     install = [uv, "pip", "install", "-q", "--compile-bytecode", "--python", folder / "bin" / "python"]
-    subprocess.run([*install, *packages], check=True, timeout=110)
+    subprocess.run([*install, *packages], check=True, timeout=300)
     return folder
 
 
