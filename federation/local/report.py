@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,12 +32,12 @@ class Report:
             yield
             return
         status = self._console.status(Text(doing))
-        with _heard_or_not():
+        with self._heard_or_not():
             status.start()
         try:
             yield
         finally:
-            with _heard_or_not():
+            with self._heard_or_not():
                 status.stop()
 
     def say(self, text: str) -> None:
@@ -49,15 +50,22 @@ class Report:
         self._print(Text("! ", style="yellow") + Text(text))
 
     def _print(self, text: Text) -> None:
-        with _heard_or_not():
+        with self._heard_or_not():
             self._console.print(text, soft_wrap=True)
 
+    @contextmanager
+    def _heard_or_not(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, SystemExit):  # rich answers a broken pipe with SystemExit
+            self._speak_to_nobody()
 
-@contextmanager
-def _heard_or_not() -> Iterator[None]:
-    # rich answers a broken pipe with SystemExit.
-    with suppress(OSError, SystemExit):
-        yield
+    def _speak_to_nobody(self) -> None:
+        """What is still buffered would fail once more when Python ends, and spoil the exit code."""
+        with suppress(OSError, ValueError):
+            nobody = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nobody, self._console.file.fileno())
+            os.close(nobody)
 
 
 def tail(log: Path) -> list[str]:
