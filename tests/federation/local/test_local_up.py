@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,10 @@ class Run:
     def leftovers(self) -> list[psutil.Process]:
         """Whatever still runs: everything that names the state folder, and the detached helpers."""
         found = [process for process in psutil.process_iter() if _names(process, str(self.state))]
-        found += [psutil.Process(pid) for pid in self.helpers() if _is_sleep(pid)]
+        for pid in self.helpers():
+            with suppress(psutil.NoSuchProcess):  # it may end between two looks
+                if _is_sleep(pid):
+                    found.append(psutil.Process(pid))
         return found
 
 
@@ -122,7 +126,8 @@ def run(tmp_path: Path) -> Iterator[Run]:
         run.process.kill()
         run.process.wait()
     for process in run.leftovers():
-        process.kill()
+        with suppress(psutil.NoSuchProcess):  # they end by themselves, a moment after `up` was killed
+            process.kill()
 
 
 def test_ready_file_has_the_agreed_shape_and_names_living_members(run: Run) -> None:
