@@ -15,6 +15,7 @@ import uvloop
 from members import app as member
 from members.adapters import log
 from members.adapters.parent import ParentGone, end_with_parent
+from members.runtimes import RUNTIMES
 from members.settings import Settings, SettingsError, load
 
 main = typer.Typer(
@@ -61,7 +62,7 @@ async def _serve(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     await member.serve(
         settings,
-        member.process_world,
+        RUNTIMES[settings.runtime],
         announce=lambda url: typer.echo(f"Member ready: {url}"),
         stop=stop,
     )

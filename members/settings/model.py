@@ -1,20 +1,13 @@
-"""The shape of config/member.yaml, key by key. Knows no file.
-
-Defaults stand here and, for people, in config/member.yaml; a test holds the two together.
-"""
+"""The whole of config/member.yaml. Knows no file; its sections are in the modules beside this one."""
 
 from __future__ import annotations
 
 import ipaddress
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    ConfigDict,
     Field,
     ValidationInfo,
     create_model,
@@ -23,85 +16,23 @@ from pydantic import (
 
 from members.providers import KINDS
 from members.providers.base import Kind, ProviderConfig
-from members.providers.fields import Duration, Folder, Size
-
-
-class Section(BaseModel):
-    """Immutable, and no key that is not here."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-def _base_url(text: str) -> str:
-    if not re.fullmatch(r"/([A-Za-z0-9._~-]+/)*[A-Za-z0-9._~-]*", text):
-        raise ValueError("expected a path that starts with /, such as / or /binder/")
-    return text if text.endswith("/") else text + "/"
-
-
-def _public_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("expected an http or https URL without query, such as https://hub.example.org/")
-    return text if text.endswith("/") else text + "/"
-
-
-def _origin(text: str) -> str:
-    if text not in ("", "*") and not re.fullmatch(r"https?://[^/\s]+", text):
-        raise ValueError('expected "*", "" or an origin such as https://example.org')
-    return text
-
+from members.providers.fields import Folder
+from members.settings.access import Auth, BuildTokens, Network, RateLimit
+from members.settings.docker import Docker, Registry
+from members.settings.sections import (
+    BaseUrl,
+    Build,
+    Hub,
+    Images,
+    Log,
+    Origin,
+    Port,
+    PublicUrl,
+    Section,
+    Sessions,
+)
 
 _CLEARED = ("builds", "sessions", "unpacking", "images", "hub")  # what a member makes in its state_dir
-PublicUrl = Annotated[str, AfterValidator(_public_url)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Count = Annotated[int, Field(ge=1)]
-Limit = Annotated[int, Field(ge=0)] | None
-
-
-class Images(Section):
-    """`images`. Validated anew as a default, so that its folder becomes absolute too."""
-
-    model_config = ConfigDict(revalidate_instances="always")
-
-    store: Annotated[Folder, Field(validate_default=True)] = Path("../.binder-federation/images")
-
-
-class Build(Section):
-    """`build`."""
-
-    cache: Folder | None = None
-    concurrent: Count = 2
-    timeout: Duration = 20 * 60.0
-    memory: Size = 4 * 1024**3
-    output: Size = 20 * 1024**2
-    disk: Size = 4 * 1024**3
-
-
-class Sessions(Section):
-    """`sessions`."""
-
-    max: Limit = 10
-    per_repository: Limit = None
-    per_repository_higher: Limit = None
-    memory: Size = 8 * 1024**3
-    launch_timeout: Duration = 5 * 60.0
-    launch_attempts: Annotated[int, Field(ge=1, le=10)] = 2
-    idle_timeout: Duration = 10 * 60.0
-    max_age: Duration = 6 * 3600.0
-
-
-class Hub(Section):
-    """`hub`."""
-
-    port: Port = 8000
-    url: PublicUrl | None = None
-
-
-class Log(Section):
-    """`log`."""
-
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["console", "json"] = "console"
 
 
 if TYPE_CHECKING:
@@ -116,25 +47,36 @@ class Settings(Section):
     """config/member.yaml as a whole."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")] = "member"
+    runtime: Literal["process", "docker"] = "process"
     host: str = "127.0.0.1"
     port: Port = 8585
-    base_url: Annotated[str, AfterValidator(_base_url)] = "/"
+    base_url: BaseUrl = "/"
     launch_host: PublicUrl | None = None
-    cors_allow_origin: Annotated[str, AfterValidator(_origin)] = "*"
+    cors_allow_origin: Origin = "*"
     state_dir: Annotated[Folder, Field(validate_default=True)] = Path("../.binder-federation/member")
     image_prefix: Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9._:/-]*$")] = ""
-    runtime: Literal["process"] = "process"
     isolation: Literal["auto", "bubblewrap", "none"] = "auto"
     images: Annotated[Images, Field(validate_default=True)] = Images()
+    docker: Docker = Docker()
+    registry: Registry = Registry()
     providers: Providers = Field(default_factory=Providers)
     build: Build = Build()
     sessions: Sessions = Sessions()
     hub: Annotated[Hub, Field(validate_default=True)] = Hub()
+    build_tokens: BuildTokens = BuildTokens()
+    rate_limit: RateLimit = RateLimit()
+    ban_networks: dict[Network, str] = Field(default_factory=dict)
+    trusted_proxies: tuple[Network, ...] = ("127.0.0.0/8", "::1/128")
+    api_only: bool = False
+    auth: Auth = Auth()
+    event_log: Folder | None = None
     log: Log = Log()
 
     @field_validator("host")
     @classmethod
-    def _loopback(cls, host: str) -> str:
+    def _loopback(cls, host: str, info: ValidationInfo) -> str:
+        if info.data.get("runtime") != "process":
+            return host
         try:
             loopback = ipaddress.ip_address(host).is_loopback
         except ValueError:

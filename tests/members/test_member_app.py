@@ -18,9 +18,9 @@ import psutil
 from member_fakes import FakeBuilder, FakeHub, FakeStore, until
 from pytest import TempPathFactory, fixture, mark, raises
 
-from members.app import MemberFailed, World, serve
+from members.app import MemberFailed, serve
 from members.core.facts import Tell
-from members.core.model import Isolation
+from members.runtimes.world import World
 from members.settings import Settings, parse
 
 SHA = "a" * 40
@@ -56,7 +56,7 @@ class Stage:
             return "the hub ended"
 
         try:
-            yield World(self.store, self.builder, self.hub, Isolation.NONE, lost)
+            yield World(self.store, self.builder, self.hub, "none: launch only what you trust", lost)
         finally:
             self.closed = True
 

@@ -32,7 +32,9 @@ def test_the_example_shows_every_key() -> None:
         return found
 
     def shown(value: object) -> object:
-        return {key: shown(below) for key, below in value.items()} if isinstance(value, dict) else ...
+        return (
+            {key: shown(below) for key, below in value.items()} if isinstance(value, dict) and value else ...
+        )
 
     assert shown(yaml.safe_load(EXAMPLE.read_text())) == keys(Settings)
 
@@ -101,7 +103,7 @@ def test_every_problem_is_told_at_once_with_line_key_value_and_expectation() -> 
         "  timeout: 10\n"
         "  memory: 4X\n"
         "  memory: 4G\n"
-        "runtime: docker\n"
+        "runtime: podman\n"
         "sessions: {maxx: 3}\n"
         "providers: {gh: {hostnam: x}, git: {protocols: [ext]}, svn: {}}\n"
     )
@@ -117,7 +119,7 @@ def test_every_problem_is_told_at_once_with_line_key_value_and_expectation() -> 
         ["9", "providers.git.protocols.0"],
         ["9", "providers.svn"],
     ]
-    assert "unknown key; expected port perhaps, or one of name, host, port" in found[0]
+    assert "unknown key; expected port perhaps, or one of name, runtime, host, port" in found[0]
     assert "99999" in found[1]
     assert found[2].endswith("10: expected a duration above zero: a number with s, m or h, such as 10m")
     assert found[3].endswith("build.memory: is given twice")

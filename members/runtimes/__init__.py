@@ -1,0 +1,8 @@
+"""The runtimes of a member, one row each: what builds and sessions run in."""
+
+from collections.abc import Mapping
+
+from members.runtimes.process import process_world
+from members.runtimes.world import OpenWorld
+
+RUNTIMES: Mapping[str, OpenWorld] = {"process": process_world}
