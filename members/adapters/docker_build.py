@@ -119,8 +119,8 @@ class DockerBuilder:
 
     def prepare(self) -> None:
         """Looks for the tools, and removes what a killed predecessor left. Blocks; raises BuildBroken."""
-        if self._recipe.buildpacks == "venv" and not _BUILDPACKS.is_file():
-            raise BuildBroken(f"build.buildpacks: venv needs {_BUILDPACKS.name}, which is not installed.")
+        if self._recipe.buildpacks == "venv" and self._recipe.base_image is None:
+            raise BuildBroken("build.base_image: build.buildpacks venv needs an image to build on")
         self._engine_root = self._docker.require()
         try:
             trees.remove(self._builds)
