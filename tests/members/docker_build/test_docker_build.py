@@ -242,6 +242,15 @@ async def test_a_step_that_wants_too_much_memory_is_killed(workshop: Workshop) -
     await builder.close()
 
 
+async def test_a_step_that_writes_without_end_is_killed(workshop: Workshop, marker: str) -> None:
+    source = workshop.dockerfile(f"sleep 1; head -c 300000000 /dev/zero > /tmp/large; sleep {marker}")
+    builder = workshop.builder(limits=replace(USUAL, layer=50 << 20))
+    with raises(BuildFailed, match="A step was killed"):
+        await built(builder, source, "writing/step:1")
+    await until_gone(f"sleep {marker}")
+    await builder.close()
+
+
 async def test_a_fork_bomb_finds_an_end(workshop: Workshop) -> None:
     step = "sleep 1; i=0; while test $i -lt 2000; do sleep 30 & i=$((i+1)); done; echo survived"
     source = workshop.dockerfile(step)
