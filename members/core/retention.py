@@ -129,6 +129,8 @@ def _by_age(image: Image, policy: Policy, now: float) -> Verdict:
     if image.last_use is not None:
         last, limit = max(image.last_use.at, created or 0.0), policy.unused_for
         said = f"last used {units.in_days(now - image.last_use.at)} ago on {image.last_use.member}"
+        if last > image.last_use.at:
+            said = f"built anew {units.in_days(now - last)} ago"
     elif created is not None:
         last, limit = created, policy.unused_for + policy.grace
         said = f"no use recorded, created {units.in_days(now - created)} ago"
