@@ -83,7 +83,7 @@ async def running(
     async with _tools(tell) as tools, AsyncExitStack() as stack:
         sources = _sources(settings, tools)
         metrics = Metrics({id: source.provider.name for id, source in sources.items()})
-        listeners.append(metrics.listen)
+        listeners += [metrics.listen, *world.listeners]
         limits = settings.sessions
         quota = Quota(limits.max, limits.per_repository, limits.per_repository_higher)
         sessions = Sessions(world.hub, quota, tell)

@@ -107,6 +107,10 @@ class RegistryDown(Exception):
         self.state = state
 
 
+class RegistryRefuses(Exception):
+    """The registry does not do such a thing at all; the message says what, and what an operator can do."""
+
+
 class BuildFailed(Exception):
     """The repository's own fault: the message is for the visitor (what failed, which file, what to do)."""
 

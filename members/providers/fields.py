@@ -34,7 +34,7 @@ def _host(host: str) -> str:
 Duration = Annotated[
     float,
     BeforeValidator(units.seconds),
-    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?\s*(ms|s|m|h)$"}),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?\s*(ms|s|m|h|d)$"}),
 ]
 Size = Annotated[
     int,

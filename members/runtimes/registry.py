@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from members.adapters.registry import Place
+from members.adapters.registry import Place, Registry
+from members.adapters.registry_usage import UsageStore
+from members.core.facts import Tell
+from members.service.usage import Recorder
 from members.settings import Settings
 
 
@@ -33,3 +41,33 @@ def docker_config_folder(settings: Settings) -> Path:
     """The folder of Docker's config.json: the setting, else ${DOCKER_CONFIG}, else Docker's own."""
     given = settings.registry.docker_config
     return given or Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+
+
+@asynccontextmanager
+async def usage_listeners(
+    settings: Settings, registry: Registry | None, tell: Tell
+) -> AsyncIterator[tuple[Tell, ...]]:
+    """What a world gives as its `listeners`, so that this member's uses of images stand in the registry.
+
+    None for a registry that takes no records. The last record is written at the end.
+    """
+    if registry is None or registry.wire is None:
+        yield ()
+        return
+    recorder = Recorder(
+        UsageStore(registry.wire, settings.image_prefix),
+        tag=f"{settings.name}-{_home(settings)}",
+        member=settings.name,
+        tell=tell,
+        clock=time.time,
+    )
+    recorder.start()
+    try:
+        yield (recorder.listen,)
+    finally:
+        await recorder.close()
+
+
+def _home(settings: Settings) -> str:
+    """Tells two members of one name apart, which must not write over each other's records."""
+    return hashlib.sha256(f"{platform.node()} {settings.state_dir}".encode()).hexdigest()[:8]

@@ -15,7 +15,8 @@ from members.settings import Settings
 class World:
     """The ports of one runtime. `lost` returns, with the reason, when the runtime has ended.
 
-    `isolation` is a sentence for people: what stands between a session and the machine.
+    `isolation` is a sentence for people: what stands between a session and the machine. `listeners` are told
+    every fact of the member.
     """
 
     store: ImageStore
@@ -23,6 +24,7 @@ class World:
     hub: Hub
     isolation: str
     lost: Callable[[], Awaitable[str]]
+    listeners: tuple[Tell, ...] = ()
 
 
 OpenWorld = Callable[[Settings, Tell], AbstractAsyncContextManager[World]]

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from members.providers.fields import Duration, Folder, Size, WebUrl
 from members.settings.sections import Section
+
+
+def _token_url(url: str) -> str:
+    if not re.fullmatch(r"https?://[^/\s?#@]+(/[^\s#]*)?", url):
+        raise ValueError(
+            "expected an http or https URL, such as https://auth.example.org/token?service=registry"
+        )
+    return url
+
+
+TokenUrl = Annotated[str, AfterValidator(_token_url)]
 
 
 class Docker(Section):
@@ -36,7 +48,7 @@ class Registry(Section):
     docker_config: Folder | None = None
     username: str | None = None
     password: SecretStr | None = None
-    token_url: WebUrl | None = None
+    token_url: TokenUrl | None = None
     helper_token: SecretStr | None = None
     not_found_401: bool | None = None
     timeout: Duration = 10.0

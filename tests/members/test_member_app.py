@@ -19,7 +19,7 @@ from member_fakes import FakeBuilder, FakeHub, FakeStore, until
 from pytest import TempPathFactory, fixture, mark, raises
 
 from members.app import MemberFailed, serve
-from members.core.facts import Tell
+from members.core.facts import BuildEnded, Fact, LaunchEnded, Tell
 from members.runtimes.world import World
 from members.settings import Settings, parse
 
@@ -44,6 +44,7 @@ class Stage:
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     announced: list[str] = field(default_factory=list)
+    told: list[Fact] = field(default_factory=list)
     closed: bool = False
 
     def __post_init__(self) -> None:
@@ -56,7 +57,8 @@ class Stage:
             return "the hub ended"
 
         try:
-            yield World(self.store, self.builder, self.hub, "none: launch only what you trust", lost)
+            isolation = "none: launch only what you trust"
+            yield World(self.store, self.builder, self.hub, isolation, lost, (self.told.append,))
         finally:
             self.closed = True
 
@@ -100,6 +102,8 @@ async def test_a_member_from_start_to_stop(stage: Stage) -> None:
     stage.stop.set()
     await asyncio.wait_for(member, 10)
     assert stage.closed
+    ended = [type(fact) for fact in stage.told if isinstance(fact, (BuildEnded, LaunchEnded))]
+    assert ended == [BuildEnded, LaunchEnded]
 
 
 async def test_it_is_announced_only_when_it_is_well(stage: Stage) -> None:

@@ -1,3 +1,7 @@
+import re
+import string
+
+import escapism
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest import mark
@@ -74,6 +78,24 @@ def test_escape_loses_nothing(text: str) -> None:
             data.append(ord(rest[0]))
             rest = rest[1:]
     assert data.decode() == text
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=("Cs",))))
+def test_escape_is_that_of_the_library_that_binderhub_uses(text: str) -> None:
+    assert escape(text) == escapism.escape(text, safe=string.ascii_letters + string.digits, escape_char="-")
+
+
+@given(
+    st.sampled_from(["", "127.0.0.1:5000/binder-", PREFIX]),
+    st.text(max_size=400, alphabet=st.characters(exclude_categories=("Cs",))),
+    st.from_regex(r"[0-9a-f]{7,40}", fullmatch=True),
+)
+def test_image_names_are_what_registries_take(prefix: str, build_slug: str, ref: str) -> None:
+    name, _, tag = image_name(prefix, build_slug, ref).rpartition(":")
+    assert tag == ref
+    assert name.startswith(prefix)
+    assert len(name) <= 255
+    assert re.fullmatch(r"-*[a-z0-9]+(-+[a-z0-9]+)*", name[len(prefix) :])
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=("Cs",))), st.integers(10, 255))

@@ -70,12 +70,30 @@ def test_the_limit_of_one_repository_depends_on_its_spec(spec: str, limit: int |
     assert for_spec(Quota(7, 2, 9), spec, ("^high/",), own) == Quota(7, limit, 9)
 
 
-@mark.parametrize(("text", "value"), [("10m", 600), ("1.5s", 1.5), ("2h", 7200), ("250ms", 0.25)])
+@mark.parametrize(
+    ("text", "value"), [("10m", 600), ("1.5s", 1.5), ("2h", 7200), ("250ms", 0.25), ("30d", 2592000)]
+)
 def test_durations(text: str, value: float) -> None:
     assert units.seconds(text) == value
 
 
-@mark.parametrize("text", ["10", 10, None, "", "m", "-1s", "0s", "1d", "1 s s", "١٠m" + "x", True])
+@mark.parametrize(
+    ("count", "said"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (1_350_000_000, "1.35 GB"), (10**13, "10 TB")],
+)
+def test_sizes_for_people(count: int, said: str) -> None:
+    assert units.in_bytes(count) == said
+
+
+@mark.parametrize(
+    ("seconds", "said"),
+    [(-9, "less than a minute"), (60, "1 minute"), (7199, "1 hour"), (86400, "1 day"), (9e6, "104 days")],
+)
+def test_ages_for_people(seconds: float, said: str) -> None:
+    assert units.in_days(seconds) == said
+
+
+@mark.parametrize("text", ["10", 10, None, "", "m", "-1s", "0s", "1w", "1 s s", "١٠m" + "x", True])
 def test_other_durations_are_refused(text: object) -> None:
     with raises(ValueError, match="such as 10m"):
         units.seconds(text)

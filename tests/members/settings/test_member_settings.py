@@ -121,7 +121,7 @@ def test_every_problem_is_told_at_once_with_line_key_value_and_expectation() -> 
     ]
     assert "unknown key; expected port perhaps, or one of name, runtime, host, port" in found[0]
     assert "99999" in found[1]
-    assert found[2].endswith("10: expected a duration above zero: a number with s, m or h, such as 10m")
+    assert found[2].endswith("10: expected a duration above zero: a number with s, m, h or d, such as 10m")
     assert found[3].endswith("build.memory: is given twice")
     assert any("expected one of gh, gist, git, gl, zenodo" in problem for problem in found)
 

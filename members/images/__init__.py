@@ -1,0 +1,1 @@
+"""The command `binder-member images`: the parts that list and prune, and how their results look."""
