@@ -6,6 +6,7 @@ One connection pool for a member. Whatever the engine does not do in time, or at
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self
@@ -23,7 +24,7 @@ from members.core.pullprogress import PullProgress
 ALONE: Mapping[str, str] = {"com.docker.network.bridge.enable_icc": "false"}
 _NO_ANSWER = 900  # aiodocker's status for an engine that cannot be reached
 _REQUEST_LIMIT = aiohttp.ClientTimeout(total=60, sock_connect=5)
-_PULL_LIMIT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=300)  # of silence
+_SILENCE_LIMIT = 300.0  # seconds between two events of a pull
 _LINE_EVERY = 1.0  # seconds between two lines about a pull
 
 
@@ -80,12 +81,10 @@ class Engine:
     async def pull(self, image: str, credentials: Credentials | None = None) -> AsyncIterator[str]:
         """Pulls and tells about it, at most one line a second. Closing the iterator ends the pull."""
         progress, told, last = PullProgress(), None, -_LINE_EVERY
-        auth = None
-        if credentials is not None:
-            auth = {"username": credentials.username, "password": credentials.password}
+        auth = None if credentials is None else _auth(credentials)
         async with self._asking() as client:
-            events = client.images.pull(image, auth=auth, stream=True, timeout=_PULL_LIMIT)
-            async for event in events:
+            events = client.images.pull(image, auth=auth, stream=True)
+            while (event := await _next(events)) is not None:
                 progress.note(event)
                 now = asyncio.get_running_loop().time()
                 line = progress.line
@@ -111,13 +110,13 @@ class Engine:
     async def remove_containers(self, label: str) -> int:
         """Removes all containers with this label, `key` or `key=value`, running or not. Says how many."""
         async with self._asking() as client:
-            found = await client.containers.list(all=True, filters=_filters(label))
+            found = await client.containers.list(all=True, filters=json.dumps({"label": [label]}))
         gone = await asyncio.gather(*(self._removed(container.id) for container in found))
         return sum(gone)
 
     async def make_network(self, name: str, labels: Mapping[str, str]) -> bool:
         """Makes a network whose containers do not reach each other; False when the name is taken already."""
-        config = {"Name": name, "Driver": "bridge", "CheckDuplicate": True, "Options": ALONE, "Labels": labels}
+        config = {"Name": name, "Driver": "bridge", "CheckDuplicate": True}
         try:
             async with self._asking() as client:
                 await client.networks.create({**config, "Options": dict(ALONE), "Labels": dict(labels)})
@@ -177,11 +176,17 @@ class Engine:
         )
 
 
+async def _next(events: AsyncIterator[dict[str, Any]]) -> dict[str, Any] | None:
+    async with asyncio.timeout(_SILENCE_LIMIT):
+        return await anext(events, None)
+
+
 def _path(image: str) -> str:
     return quote(image, safe="/:@")
 
 
-def _filters(label: str) -> str:
-    import json
-
-    return json.dumps({"label": [label]})
+def _auth(credentials: Credentials) -> dict[str, str]:
+    """As the engine's API wants it; `<token>` is how credential helpers say that it is an identity token."""
+    if credentials.username == "<token>":
+        return {"identitytoken": credentials.password, "serveraddress": credentials.registry}
+    return {"username": credentials.username, "password": credentials.password}

@@ -3,21 +3,43 @@
 from __future__ import annotations
 
 import hashlib
-
-STATE = "binder.state"
-_MEMBER = "binder.member"
-
-
-def labels(member: str, state_dir: str) -> dict[str, str]:
-    """Of every container and network of a member: its name for people, its resolved state folder for itself."""
-    return {_MEMBER: member, STATE: hashlib.sha256(state_dir.encode()).hexdigest()[:12]}
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 
-def mine(labels: dict[str, str]) -> str:
-    """The engine's filter for everything that these labels are on, whatever the member was called then."""
-    return f"{STATE}={labels[STATE]}"
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Of every container and network of one run of a member.
+
+    `member` is its name, for people. `state` stands for its resolved state folder: what has it and is no longer in
+    use is a leftover of some run. `run` is of this run alone, so that nobody tidies up behind a run and takes the
+    next one's with it.
+    """
+
+    member: str
+    state: str
+    run: str
+
+    @property
+    def all(self) -> Mapping[str, str]:
+        return {"binder.member": self.member, "binder.state": self.state, "binder.run": self.run}
+
+    @property
+    def of_state(self) -> str:
+        """The engine's filter for everything of every run."""
+        return f"binder.state={self.state}"
+
+    @property
+    def of_run(self) -> str:
+        """The engine's filter for everything of this run."""
+        return f"binder.run={self.run}"
+
+    @property
+    def network(self) -> str:
+        """The name of the sessions' network, which members of one name do not share."""
+        return f"binder-{self.member}-{self.state[:6]}"
 
 
-def network_name(member: str, labels: dict[str, str]) -> str:
-    """Of the sessions' network, when the operator gave none; members of one name do not share it."""
-    return f"binder-{member}-{labels[STATE][:6]}"
+def labels(member: str, state_dir: str, run: str) -> Labels:
+    """`state_dir` is the resolved folder, `run` something that was never used before."""
+    return Labels(member, hashlib.sha256(state_dir.encode()).hexdigest()[:12], run)

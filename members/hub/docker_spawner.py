@@ -6,9 +6,10 @@ Knows the engine and what a session may do; knows no build, no registry (the mem
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 import requests
@@ -67,19 +68,27 @@ def configure(c: Config, parameters: HubParameters, sessions: DockerSessions) ->
     }
 
 
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_ENGINE_THREADS, "engine")
+
+
+def _not_started(error: APIError) -> SpawnException:
+    return SpawnException(f"The container could not start: {error.explanation}", reason="engine")
+
+
 class ContainerSpawner(DockerSpawner):
     """Starts the image's own Jupyter server. Needs the options `image` and `token`; the rest is BinderHub's."""
 
     allow_origin = Unicode(config=True, help="Access-Control-Allow-Origin of sessions; empty sends none.")
 
-    _placing: asyncio.Future[str] | None = None  # from the first request to the engine until it has answered all
+    _placing: asyncio.Future[str] | None = (
+        None  # from the first request to the engine until it has answered all
+    )
 
     @property
     def executor(self) -> ThreadPoolExecutor:
-        cls = type(self)
-        if cls._executor is None:
-            cls._executor = ThreadPoolExecutor(_ENGINE_THREADS)
-        return cls._executor
+        return _threads()
 
     async def start(self) -> str:
         """The URL of a server that answers: the hub's own, slower polling then ends at its first look."""
@@ -131,25 +140,29 @@ class ContainerSpawner(DockerSpawner):
         options = arguments(settings, base_url=self.server.base_url, allow_origin=self.allow_origin)
         return ["/bin/sh", "-c", _START, "jupyter", *options]
 
+    async def _ask(self, method: str, *arguments: object, **named: object) -> Any:
+        """One request to the engine, by the name of docker-py's method, in a thread."""
+        return await self.docker(method, *arguments, **named)  # type: ignore[no-untyped-call]
+
     async def _place(self) -> str:
         """Creates and starts the container; its address. Runs to its end even if nobody waits any more."""
         async with self._told():
-            created = await self.create_object()
+            created = await self.create_object()  # type: ignore[no-untyped-call]
             self.object_id = created["Id"]
             try:
-                await self.start_object()
+                await self._ask("start", self.object_id)
             except NotFound as error:
                 if "network" not in str(error.explanation):
                     raise
                 await self._make_network()  # somebody tidied the engine up
-                await self.start_object()
+                await self._ask("start", self.object_id)
             self.log.info("Session %s is container %s", self.user.name, self.object_id[:12])
-            found = await self.docker("inspect_container", self.object_id)
-            return str(self.get_network_ip(found["NetworkSettings"]))
+            found = await self._ask("inspect_container", self.object_id)
+            return str(found["NetworkSettings"]["Networks"][self.network_name]["IPAddress"])
 
     async def _make_network(self) -> None:
         labels = self.extra_create_kwargs["labels"]
-        await self.docker(
+        await self._ask(
             "create_network", self.network_name, "bridge", options=ALONE, labels=labels, check_duplicate=True
         )
 
@@ -161,13 +174,13 @@ class ContainerSpawner(DockerSpawner):
         except NotFound as error:
             if "image" in str(error.explanation).lower():
                 raise SpawnException(f"Image {self.image} is not on this member", reason="image") from error
-            raise SpawnException(f"The container could not start: {error.explanation}") from error
+            raise _not_started(error) from error
         except APIError as error:
-            raise SpawnException(f"The container could not start: {error.explanation}") from error
+            raise _not_started(error) from error
         except _UNREACHABLE as error:
             raise SpawnException("The container engine does not answer", reason="engine") from error
 
-    def _look(self) -> Any:
+    def _look(self) -> Callable[[], Awaitable[None]]:
         """A look whether the container still runs, which asks the engine only now and then."""
         looks = 0
 
@@ -183,18 +196,20 @@ class ContainerSpawner(DockerSpawner):
         return alive
 
     async def _state(self) -> dict[str, Any]:
-        found = await self.docker("inspect_container", self.container_name)
+        found = await self._ask("inspect_container", self.container_name)
         state: dict[str, Any] = found["State"]
         return state
 
     async def _obituary(self, state: dict[str, Any]) -> str:
         try:
-            log = await self.docker("logs", self.container_name, tail=_SHOWN_LINES)
+            log = await self._ask("logs", self.container_name, tail=_SHOWN_LINES)
         except _UNREACHABLE:
             log = b""
         why = "it used more memory than it may" if state.get("OOMKilled") else f"status {state['ExitCode']}"
         lines = log.decode(errors="replace").strip()
-        return f"The session's container ended while starting ({why}). {lines or state.get('Error', '')}".strip()
+        return (
+            f"The session's container ended while starting ({why}). {lines or state.get('Error', '')}".strip()
+        )
 
     async def _remove(self) -> None:
         """Removes the container, however far its start has come; waits for an engine that comes back."""
@@ -206,7 +221,7 @@ class ContainerSpawner(DockerSpawner):
         deadline = asyncio.get_running_loop().time() + _REMOVAL_LIMIT
         while True:
             try:
-                await self.docker("remove_container", self.container_name, v=True, force=True)
+                await self._ask("remove_container", self.container_name, v=True, force=True)
             except NotFound:
                 pass
             except _UNREACHABLE as error:

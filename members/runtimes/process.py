@@ -78,9 +78,7 @@ def _hub(settings: Settings, isolation: Isolation, proxy: Sequence[str]) -> HubP
         host=settings.host,
         port=settings.hub.port,
         proxy_command=proxy,
-        sessions=ProcessSessions(
-            isolation=isolation, memory=settings.sessions.memory or _SESSION_MEMORY
-        ),
+        sessions=ProcessSessions(isolation=isolation, memory=settings.sessions.memory or _SESSION_MEMORY),
         public_url=settings.hub_url,
         max_sessions=settings.sessions.max,
         idle_timeout=settings.sessions.idle_timeout,
