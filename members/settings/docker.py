@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from members.providers.fields import Duration, Folder, WebUrl
+from members.providers.fields import Duration, Folder, Size, WebUrl
 from members.settings.sections import Section
 
 
@@ -15,6 +15,7 @@ class Docker(Section):
 
     host: str | None = None
     network: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{1,62}$")] | None = None
+    build_cache: Size | None = 20 * 1024**3
 
     @field_validator("host")
     @classmethod
