@@ -25,8 +25,9 @@ _TEXTS = {
     "request_origin": "The origin of the page that asked, or the browser's Sec-Fetch-Site, or nothing",
 }
 SCHEMA: dict[str, Any] = {
-    "$id": SCHEMA_ID,
-    "version": str(VERSION),  # the library reads versions as text; lines carry the number, as upstream's do
+    # The library wants a whole URL and a text here; lines carry what upstream's do.
+    "$id": f"https://{SCHEMA_ID}",
+    "version": str(VERSION),
     "title": "A launch",
     "description": "A launch of a repository has ended",
     "type": "object",

@@ -36,7 +36,9 @@ def add_routes(app: web.Application) -> None:
     add("GET", base + "versions", pages.versions, name=gate.VERSIONS)
     add("GET", base + "api/repoproviders", pages.providers)
     app.router.add_get(base + "static/{name:.*}", shell.static_file)
-    if not app[GATE].api_only:
+    if app[GATE].api_only:
+        app.router.add_get(base + "{any:.*}", pages.not_found)
+    else:
         _add_pages(app, base)
     app.middlewares.append(gate.keep_out)
     app.on_response_prepare.append(_common_headers)

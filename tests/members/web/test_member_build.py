@@ -60,7 +60,7 @@ def make_app(launches: Launches, told: Listener, gate: Gate | None = None, **abo
         "allow_origin": "*",
         "isolation": "none: <plain>",
         "versions": {"builder_info": {}, "binderhub": "1"},
-        "providers": ({"displayName": "GitHub"},),
+        "providers": ({"displayName": "GitHub", "id": "gh"},),
     }
     app = web.Application()
     app[ABOUT] = About(**(known | about))
