@@ -41,6 +41,7 @@ class LaunchRequest:
     client_ip: str
     launch_host: str  # public base URL that launch links start with, with trailing slash
     build_only: bool = False
+    user: str | None = None  # who logged in, where that is asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class SessionRequest:
     binder_request: str
     persistent_request: str
     client_ip: str
+    user: str | None = None  # whose server it becomes; None for a temporary user
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,10 @@ class BuildBroken(Exception):
 
 class LaunchFailed(Exception):
     """The hub could not start the session; the message is for the visitor."""
+
+
+class AlreadyRunning(Exception):
+    """Who logged in has all the servers that they may have; the message is for them."""
 
 
 class ResolveError(Exception):

@@ -17,8 +17,9 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from members.adapters.hub_client import HubClient, HubSession
+from members.adapters.hub_client import HubClient
 from members.adapters.hub_process import HubProcess
+from members.adapters.hub_session import HubSession
 from members.adapters.oci_layout import START_LABEL, unpacked_path
 from members.adapters.proxy_install import ensure_proxy
 from members.adapters.sandbox import SandboxMissing, detect

@@ -12,7 +12,8 @@ from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 from member_fakes import until
 
-from members.adapters.hub_client import FULL, HubClient, HubSession
+from members.adapters.hub_client import HubClient
+from members.adapters.hub_session import FULL
 from members.core.model import LaunchFailed
 from tests.members.hub.conftest import IMAGE, session_request
 
@@ -314,7 +315,5 @@ async def test_a_hub_that_is_gone_fails_a_launch_at_once_and_took_its_sessions_w
         async with asyncio.timeout(5):
             with pytest.raises(LaunchFailed):
                 await progress(client)
-            await HubSession(
-                client, session_request(), "name", "http://127.0.0.1:9/user/name/", 60.0
-            ).remove()
+            await client.create(session_request()).remove()
             assert (await client.check()).ok is False
