@@ -197,7 +197,7 @@ async def test_a_stream_that_breaks_off_is_taken_up_again_without_repetition(
 async def test_streams_that_never_say_how_it_ended_are_a_failure(
     hub: tuple[FakeHub, HubClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("members.adapters.hub_client._LAST_WORD", 0.5)
+    monkeypatch.setattr("members.adapters.hub_session._LAST_WORD", 0.5)
     fake, client = hub
     fake.on("GET /server/progress", status(404))
     with pytest.raises(LaunchFailed, match=f"^Image {IMAGE} for user a b failed to launch$"):
