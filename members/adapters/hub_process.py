@@ -23,7 +23,7 @@ import aiohttp
 
 import members
 from members.adapters import hub_parameters, trees
-from members.adapters.hub_parameters import HubParameters
+from members.adapters.hub_parameters import Accounts, HubParameters
 from members.adapters.leash import leashed
 from members.core.model import Isolation
 
@@ -63,6 +63,7 @@ class HubProcess:
         allow_origin: str = "*",
         front_door: str | None = None,
         log_level: str = "info",
+        accounts: Accounts | None = None,
         start_limit: float = 60.0,
         stop_limit: float = 20.0,
     ) -> None:
@@ -97,6 +98,7 @@ class HubProcess:
             allow_origin=allow_origin,
             front_door=front_door,
             log_level=log_level,
+            accounts=accounts,
         )
         self._folder = self._parameters.folder
         self._file = self._folder / "parameters.json"

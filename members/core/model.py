@@ -93,6 +93,10 @@ class AlreadyRunning(Exception):
     """Who logged in has all the servers that they may have; the message is for them."""
 
 
+class LoginFailed(Exception):
+    """JupyterHub could not say who the visitor is; the message is for them."""
+
+
 class ResolveError(Exception):
     """The ref could not be looked up at all (host down, rate limit): unlike an unknown ref, which is None."""
 
