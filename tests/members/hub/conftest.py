@@ -83,7 +83,13 @@ def free_port() -> int:
         return port
 
 
-def client_of(http: aiohttp.ClientSession, api_url: str, api_token: str, public_url: str) -> HubClient:
+def client_of(
+    http: aiohttp.ClientSession,
+    api_url: str,
+    api_token: str,
+    public_url: str,
+    named_servers: int | None = None,
+) -> HubClient:
     return HubClient(
         http=http,
         api_url=api_url,
@@ -92,6 +98,7 @@ def client_of(http: aiohttp.ClientSession, api_url: str, api_token: str, public_
         public_url=public_url,
         user_name=lambda repo_url: f"some-repo-{secrets.token_hex(4)}",
         launch_timeout=60.0,
+        named_servers=named_servers,
         retry_delay=0.05,
     )
 
