@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from members.adapters.hub_api import Gone, HubApi, Unavailable
 from members.core.model import AlreadyRunning, LaunchFailed, SessionRequest
+from members.core.quota import QuotaExceeded
 
 FULL = "Too many users on this BinderHub! Try again soon."  # BinderHub's words: the front door knows them
 
@@ -64,7 +65,10 @@ class HubSession:
         self._asked_for = False  # whether the server may be ours
 
     async def progress(self) -> AsyncIterator[str]:
-        """User, server, then the hub's messages until the server answers; all within the launch timeout."""
+        """User, server, then the hub's messages until the server answers; all within the launch timeout.
+
+        Raises QuotaExceeded for a hub that is full, AlreadyRunning and LaunchFailed.
+        """
         deadline = _now() + self._launch_timeout
         await self._admit(deadline)
         await self._request_server(deadline)
@@ -144,7 +148,9 @@ class HubSession:
         reply = await self._api.insist("POST", path, deadline=deadline, failure=failure, body=options)
         if reply.status >= 300:
             self._asked_for = False
-            raise LaunchFailed(FULL if reply.status == 429 else failure)
+            if reply.status == 429:
+                raise QuotaExceeded(FULL, "pod_quota")
+            raise LaunchFailed(failure)
 
 
 class TemporarySession(HubSession):
