@@ -10,10 +10,21 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from members.core.model import Isolation
 
 VARIABLE = "BINDER_MEMBER_HUB_PARAMETERS"  # names the file in the hub's environment
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """How visitors log in, where they do. `config` has the authenticator's settings by class name."""
+
+    authenticator: str
+    config: Mapping[str, Mapping[str, Any]]
+    callback_url: str  # of the member, where a login ends
+    named_servers: int | None  # so many for each user, 0 for no limit; None: the default server alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +73,7 @@ class HubParameters:
     allow_origin: str  # of the sessions' own replies; empty sends none
     front_door: str | None  # where the page of an ended session leads
     log_level: str
+    accounts: Accounts | None  # None: every visitor is a stranger with a temporary user
 
     @property
     def bind_url(self) -> str:
@@ -105,6 +117,7 @@ def read(path: Path) -> HubParameters:
     raw = json.loads(path.read_text(encoding="utf-8"))
     raw["state_dir"] = Path(raw["state_dir"])
     raw["proxy_command"] = tuple(raw["proxy_command"])
+    raw["accounts"] = raw["accounts"] and Accounts(**raw["accounts"])
     sessions = raw.pop("sessions")
     if "isolation" in sessions:
         sessions["isolation"] = Isolation(sessions["isolation"])

@@ -23,7 +23,7 @@ import aiohttp
 
 import members
 from members.adapters import hub_parameters, trees
-from members.adapters.hub_parameters import HubParameters, Sessions
+from members.adapters.hub_parameters import Accounts, HubParameters, Sessions
 from members.adapters.leash import leashed
 
 CONFIG = Path(__file__).parent.parent / "hub" / "jupyterhub_config.py"
@@ -61,6 +61,7 @@ class HubProcess:
         allow_origin: str = "*",
         front_door: str | None = None,
         log_level: str = "info",
+        accounts: Accounts | None = None,
         start_limit: float = 60.0,
         stop_limit: float = 20.0,
     ) -> None:
@@ -94,6 +95,7 @@ class HubProcess:
             allow_origin=allow_origin,
             front_door=front_door,
             log_level=log_level,
+            accounts=accounts,
         )
         self._folder = self._parameters.folder
         self._file = self._folder / "parameters.json"

@@ -55,6 +55,7 @@ class LaunchRequest:
     launch_host: str  # public base URL that launch links start with, with trailing slash
     build_only: bool = False
     visit: Visit = Visit()
+    user: str | None = None  # who logged in, where that is asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class SessionRequest:
     binder_request: str
     persistent_request: str
     client_ip: str
+    user: str | None = None  # whose server it becomes; None for a temporary user
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,14 @@ class BuildBroken(Exception):
 
 class LaunchFailed(Exception):
     """The hub could not start the session; the message is for the visitor."""
+
+
+class AlreadyRunning(Exception):
+    """Who logged in has all the servers that they may have; the message is for them."""
+
+
+class LoginFailed(Exception):
+    """JupyterHub could not say who the visitor is; the message is for them."""
 
 
 class ResolveError(Exception):

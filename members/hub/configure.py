@@ -13,7 +13,7 @@ from traitlets.config import Config
 
 from members.adapters.hub_parameters import DockerSessions, HubParameters, ProcessSessions
 from members.adapters.leash import leashed
-from members.hub import docker_spawner, process_spawner
+from members.hub import accounts, docker_spawner, process_spawner
 from members.hub.jupyter import require_options
 from members.hub.steady_proxy import SteadyProxy
 
@@ -24,6 +24,10 @@ _LOOPBACK = "http://127.0.0.1"
 def configure(c: Config, parameters: HubParameters) -> None:
     """Writes every setting that differs from JupyterHub's defaults into `c`."""
     _hub(c, parameters)
+    if parameters.accounts is None:
+        _strangers(c, parameters)
+    else:
+        accounts.configure(c, parameters, parameters.accounts)
     _proxy(c, parameters)
     _service_accounts(c, parameters)
     _activity(c, parameters)
@@ -34,16 +38,23 @@ def _hub(c: Config, parameters: HubParameters) -> None:
     hub = c.JupyterHub
     hub.bind_url = parameters.bind_url
     hub.hub_bind_url = f"{_LOOPBACK}:{parameters.hub_port}"
-    # The visitor reaches sessions and the token-guarded API, none of the hub's own pages; every other
-    # address gets the proxy's error page, which our templates word.
-    hub.hub_routespec = f"{parameters.base_url}hub/api/"
     hub.template_paths = [str(_TEMPLATES)]
     hub.template_vars = {"front_door": parameters.front_door}
-    hub.authenticator_class = "null"
     # Nothing of a hub outlives it: sessions die with it, so remembered users would be lies.
     hub.db_url = "sqlite:///:memory:"
     hub.cookie_secret = bytes.fromhex(parameters.cookie_secret)
     hub.log_level = parameters.log_level.upper()
+
+
+def _strangers(c: Config, parameters: HubParameters) -> None:
+    """No login. Sessions and the token-guarded API can be reached, none of the hub's own pages.
+
+    Every other address gets the proxy's error page, which our templates word.
+    """
+    c.JupyterHub.authenticator_class = "null"
+    c.JupyterHub.hub_routespec = f"{parameters.base_url}hub/api/"
+    c.JupyterHub.services = [{"name": "binder", "api_token": parameters.api_token}]
+    c.JupyterHub.load_roles = []
 
 
 def _proxy(c: Config, parameters: HubParameters) -> None:
@@ -63,15 +74,12 @@ def _service_accounts(c: Config, parameters: HubParameters) -> None:
     cull_every = max(1, min(60, int(parameters.idle_timeout / 4)))
     culler = [
         *(sys.executable, "-m", "jupyterhub_idle_culler"),
-        *("--cull-users=True", f"--cull-every={cull_every}"),
+        *(f"--cull-users={parameters.accounts is None}", f"--cull-every={cull_every}"),
         *(f"--timeout={max(1, int(parameters.idle_timeout))}", f"--max-age={int(parameters.max_age)}"),
     ]
-    hub.services = [
-        {"name": "binder", "api_token": parameters.api_token},
-        {"name": "idle-culler", "command": leashed(culler, parent=os.getpid())},
-    ]
+    hub.services.append({"name": "idle-culler", "command": leashed(culler, parent=os.getpid())})
     hub.trust_user_provided_tokens = True  # made by us from 32 random bytes
-    hub.load_roles = [
+    hub.load_roles += [
         {
             "name": "binder",
             "services": ["binder"],

@@ -62,7 +62,7 @@ class ProcessSpawner(LocalProcessSpawner):
         if not (unpacked / "env" / "bin" / "jupyter-lab").is_file():
             raise SpawnException(f"Image {image} has no JupyterLab on this member", reason="image")
         start = labels_of(unpacked).get(START_LABEL)
-        folder = Path(self.sessions_dir) / quote(self.user.name, safe="")
+        folder = Path(self.sessions_dir) / quote("/".join(filter(None, (self.user.name, self.name))), safe="")
         self.places = Places(self.isolation, unpacked / "env", folder)
         await self._prepare(self.places, unpacked / "home")
         self.port = random_port()

@@ -14,6 +14,7 @@ from members.core import phases, policy, quota
 from members.core.facts import QuotaHit, StoryEnded, StoryStatus, Tell
 from members.core.imagename import image_name
 from members.core.model import (
+    AlreadyRunning,
     BuildBroken,
     BuildFailed,
     LaunchFailed,
@@ -125,6 +126,8 @@ class Pipeline:
             yield phases.build_failed(str(error))
         except (BuildBroken, LaunchFailed) as error:
             yield phases.refused(500, str(error))
+        except AlreadyRunning as error:
+            yield phases.refused(409, str(error))
         except QuotaExceeded as error:
             yield phases.failed(str(error))
 
@@ -205,6 +208,7 @@ class Pipeline:
             binder_request=f"v2/{request.provider}/{request.spec}",
             persistent_request=f"v2/{request.provider}/{resolved.resolved_spec}",
             client_ip=request.client_ip,
+            user=request.user,
         )
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from members.providers.fields import Duration
-from members.settings.sections import Section
+from members.settings.sections import PublicUrl, Section
 
 
 def _network(text: str) -> str:
@@ -48,3 +48,13 @@ class Auth(Section):
     """`auth`. Whether visitors log in, at the member's own JupyterHub."""
 
     enabled: bool = False
+    authenticator: str | None = None
+    config: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    url: PublicUrl | None = None
+    named_servers: Annotated[int, Field(ge=0)] | None = None
+
+    @model_validator(mode="after")
+    def _somebody_asks(self) -> Self:
+        if self.enabled and not self.authenticator:
+            raise ValueError("expected an authenticator of JupyterHub, such as authenticator: pam")
+        return self

@@ -17,9 +17,10 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from members.adapters.hub_client import HubClient, HubSession
+from members.adapters.hub_client import HubClient
 from members.adapters.hub_parameters import ProcessSessions
 from members.adapters.hub_process import HubProcess
+from members.adapters.hub_session import HubSession
 from members.adapters.oci_layout import START_LABEL, unpacked_path
 from members.adapters.proxy_install import ensure_proxy
 from members.adapters.sandbox import SandboxMissing, detect
@@ -83,7 +84,13 @@ def free_port() -> int:
         return port
 
 
-def client_of(http: aiohttp.ClientSession, api_url: str, api_token: str, public_url: str) -> HubClient:
+def client_of(
+    http: aiohttp.ClientSession,
+    api_url: str,
+    api_token: str,
+    public_url: str,
+    named_servers: int | None = None,
+) -> HubClient:
     return HubClient(
         http=http,
         api_url=api_url,
@@ -92,6 +99,7 @@ def client_of(http: aiohttp.ClientSession, api_url: str, api_token: str, public_
         public_url=public_url,
         user_name=lambda repo_url: f"some-repo-{secrets.token_hex(4)}",
         launch_timeout=60.0,
+        named_servers=named_servers,
         retry_delay=0.05,
     )
 

@@ -12,7 +12,8 @@ from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 from member_fakes import until
 
-from members.adapters.hub_client import FULL, HubClient, HubSession
+from members.adapters.hub_client import HubClient
+from members.adapters.hub_session import FULL
 from members.core.model import LaunchFailed
 from members.core.quota import QuotaExceeded
 from tests.members.hub.conftest import IMAGE, session_request
@@ -198,7 +199,7 @@ async def test_a_stream_that_breaks_off_is_taken_up_again_without_repetition(
 async def test_streams_that_never_say_how_it_ended_are_a_failure(
     hub: tuple[FakeHub, HubClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("members.adapters.hub_client._LAST_WORD", 0.5)
+    monkeypatch.setattr("members.adapters.hub_session._LAST_WORD", 0.5)
     fake, client = hub
     fake.on("GET /server/progress", status(404))
     with pytest.raises(LaunchFailed, match=f"^Image {IMAGE} for user a b failed to launch$"):
@@ -316,7 +317,5 @@ async def test_a_hub_that_is_gone_fails_a_launch_at_once_and_took_its_sessions_w
         async with asyncio.timeout(5):
             with pytest.raises(LaunchFailed):
                 await progress(client)
-            await HubSession(
-                client, session_request(), "name", "http://127.0.0.1:9/user/name/", 60.0
-            ).remove()
+            await client.create(session_request()).remove()
             assert (await client.check()).ok is False

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from members.adapters.hub_client import HubSession
+from members.adapters.hub_session import HubSession
 from members.core.model import Isolation
 from tests.members.hub.conftest import HANGING, Running, children, session_request
 from tests.members.hub.kernels import run

@@ -9,7 +9,7 @@ import shutil
 
 import pytest
 
-from members.adapters.hub_client import FULL, HubSession
+from members.adapters.hub_session import FULL, HubSession
 from members.adapters.oci_layout import unpacked_path
 from members.core.model import Isolation, LaunchFailed
 from tests.members.hub.conftest import (
