@@ -33,6 +33,7 @@ from members.service.sessions import Sessions
 from members.settings import Settings
 from members.web.gate import GATE, Gate, networks
 from members.web.keys import ABOUT, CLOSING, HEALTH, METRICS, RUN, TELL, About
+from members.web.login import VISITORS, Visitors
 from members.web.routes import add_routes
 from members.web.tokens import BuildTokens
 
@@ -117,6 +118,9 @@ async def running(
         app = web.Application()
         app[ABOUT] = _about(settings, world, [source.provider.display() for source in sources.values()])
         app[GATE] = _gate(settings)
+        if world.login is not None:
+            secure = (settings.auth.url or settings.url).startswith("https:")
+            app[VISITORS] = Visitors(world.login, secure=secure)
         app[RUN] = pipeline.run
         app[HEALTH] = health
         app[METRICS] = metrics.render

@@ -20,7 +20,7 @@ from members.adapters.warded import warded
 from members.core.facts import Note, Tell
 from members.core.labels import Labels, labels
 from members.providers.git import GitConfig
-from members.runtimes.hub import client_of, lost
+from members.runtimes.hub import access_to, accounts_of, lost
 from members.runtimes.registry import docker_config_folder, registry_place
 from members.runtimes.world import RuntimeFailed, World
 from members.settings import Settings
@@ -64,9 +64,9 @@ async def docker_world(settings: Settings, tell: Tell) -> AsyncIterator[World]:
         stack.push_async_callback(builder.close)
         images = DockerImages(engine, registry, tell)
         stack.push_async_callback(images.close)
-        client = await stack.enter_async_context(client_of(hub, settings))
+        access = await stack.enter_async_context(access_to(hub, settings))
         tell(Note(f"Isolation of sessions is {_ISOLATION}"))
-        yield World(images, builder, client, _ISOLATION, lambda: lost(hub))
+        yield World(images, builder, access.client, _ISOLATION, lambda: lost(hub), login=access.login)
 
 
 def docker_host(settings: Settings, environ: Mapping[str, str]) -> str:
@@ -166,4 +166,5 @@ def _hub(settings: Settings, proxy: Sequence[str], *, host: str, network: str, o
         allow_origin=settings.cors_allow_origin,
         front_door=settings.launch_host,
         log_level=settings.log.level,
+        accounts=accounts_of(settings),
     )

@@ -16,7 +16,7 @@ from members.adapters.sandbox import detect
 from members.core.facts import Note, Tell
 from members.core.model import Isolation
 from members.providers.git import GitConfig
-from members.runtimes.hub import client_of, lost
+from members.runtimes.hub import access_to, accounts_of, lost
 from members.runtimes.world import World
 from members.service.warm import warm
 from members.settings import Settings
@@ -43,10 +43,17 @@ async def process_world(settings: Settings, tell: Tell) -> AsyncIterator[World]:
         # After the hub's start, which refuses a state_dir that another member uses.
         await asyncio.to_thread(store.prepare)
         await asyncio.to_thread(builder.prepare)
-        async with client_of(hub, settings) as client:
+        async with access_to(hub, settings) as access:
             warming = asyncio.create_task(warm(builder.warm(), tell), name="warm")
             try:
-                yield World(store, builder, client, _ISOLATION[isolation], lambda: lost(hub))
+                yield World(
+                    store,
+                    builder,
+                    access.client,
+                    _ISOLATION[isolation],
+                    lambda: lost(hub),
+                    login=access.login,
+                )
             finally:
                 warming.cancel()
                 await asyncio.wait({warming})
@@ -87,4 +94,5 @@ def _hub(settings: Settings, isolation: Isolation, proxy: Sequence[str]) -> HubP
         allow_origin=settings.cors_allow_origin,
         front_door=settings.launch_host,
         log_level=settings.log.level,
+        accounts=accounts_of(settings),
     )

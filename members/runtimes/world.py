@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from members.core.facts import Tell
-from members.service.ports import Builder, Hub, ImageStore
+from members.service.ports import Builder, Hub, ImageStore, Login
 from members.settings import Settings
 
 
@@ -16,7 +16,7 @@ class World:
     """The ports of one runtime. `lost` returns, with the reason, when the runtime has ended.
 
     `isolation` is a sentence for people: what stands between a session and the machine. `listeners` are told
-    every fact of the member.
+    every fact of the member. Without a `login` every visitor is a stranger.
     """
 
     store: ImageStore
@@ -25,6 +25,7 @@ class World:
     isolation: str
     lost: Callable[[], Awaitable[str]]
     listeners: tuple[Tell, ...] = ()
+    login: Login | None = None
 
 
 OpenWorld = Callable[[Settings, Tell], AbstractAsyncContextManager[World]]

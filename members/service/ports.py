@@ -74,6 +74,19 @@ class Session(Protocol):
         """
 
 
+class Login(Protocol):
+    """Where visitors log in."""
+
+    def page(self, state: str) -> str:
+        """The address of the login; it ends at the member's callback with this state and a code."""
+
+    async def who(self, code: str) -> str:
+        """The name of the visitor who came back with the code. Raises LoginFailed."""
+
+    async def whose(self, token: str) -> str | None:
+        """The user whose API token this is, if it is anybody's. Raises LoginFailed."""
+
+
 class Hub(Protocol):
     """JupyterHub, where sessions live."""
 

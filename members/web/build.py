@@ -55,6 +55,7 @@ def launch_request(request: web.Request) -> LaunchRequest:
         launch_host=launch_host(request, about),
         build_only=gate.wants_build_only(request),
         visit=gate.visit(request),
+        user=gate.user(request),
     )
 
 

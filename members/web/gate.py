@@ -15,11 +15,12 @@ from aiohttp import web
 
 from members.core import phases
 from members.core.buildtoken import Standing
-from members.core.model import Visit
+from members.core.model import LoginFailed, Visit
 from members.core.phases import Event
 from members.core.ratelimit import RateLimiter, key_of
 from members.web.accept import EVENT_STREAM, accepts_events
 from members.web.keys import ABOUT
+from members.web.login import VISITORS
 from members.web.tokens import BuildTokens
 from members.web.visitor import address_of, client_ip, site
 
@@ -28,6 +29,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 RATE_HEADERS: web.RequestKey[dict[str, str]] = web.RequestKey("rate_headers", dict[str, str])
 _TOKEN_HOLDS = web.RequestKey("token_holds", bool)
+_USER: web.RequestKey[str] = web.RequestKey("user", str)
 
 # Names of routes: probes must hear of a member's state wherever they look from, and launches have a check.
 LAUNCH, HEALTH, VERSIONS = "launch", "health", "versions"
@@ -83,6 +85,26 @@ async def accept(request: web.Request) -> Event | None:
     return phases.refused(400, f"Missing Accept header: {EVENT_STREAM}")
 
 
+async def logged_in(request: web.Request) -> Event | None:
+    """Where visitors log in, a launch is somebody's."""
+    visitors = request.app.get(VISITORS)
+    if visitors is None:
+        return None
+    try:
+        name = await visitors.user(request)
+    except LoginFailed as error:
+        return phases.refused(502, str(error))
+    if name is None:
+        return phases.refused(403, "Forbidden")
+    request[_USER] = name
+    return None
+
+
+def user(request: web.Request) -> str | None:
+    """Who launches, of a request that has passed the gate; None where nobody is asked."""
+    return request.get(_USER)
+
+
 async def build_token(request: web.Request) -> Event | None:
     """A launch without a token passes, and is counted; one with a false token does not."""
     gate = request.app[GATE]
@@ -98,7 +120,7 @@ async def build_token(request: web.Request) -> Event | None:
 
 async def rate_limit(request: web.Request) -> Event | None:
     gate = request.app[GATE]
-    if request.get(_TOKEN_HOLDS, False):
+    if request.get(_TOKEN_HOLDS, False) or user(request) is not None:
         return None
     left = gate.limiter.spend(key_of(client_ip(request)), gate.now())
     if left is None:
@@ -119,8 +141,8 @@ async def build_only(request: web.Request) -> Event | None:
     return None
 
 
-# BinderHub's order. Who the visitor is (authentication) is its third question, after Accept.
-NEW_LAUNCH: Sequence[Check] = (banned, accept, build_token, rate_limit, build_only)
+# BinderHub's order.
+NEW_LAUNCH: Sequence[Check] = (banned, accept, logged_in, build_token, rate_limit, build_only)
 SAME_LAUNCH: Sequence[Check] = (banned, accept)
 
 

@@ -9,50 +9,30 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any
 
 import jwt
 from aiohttp import web
 
 from members.core.model import LoginFailed
+from members.service.ports import Login
 from members.web.keys import ABOUT
 
+CALLBACK = "oauth_callback"  # below the base URL, as BinderHub's
 _ALGORITHM = "HS256"
 _STAY = 12 * 3600  # seconds until a visitor is asked again
 _RETURN = 600  # seconds in which a visitor may fill in the hub's login page
 _SEEN, _GOING = "binder-visitor", "binder-login"  # cookies
-_NOT_FOR_PEOPLE = (
-    "health",
-    "versions",
-    "metrics",
-    "api/",
-    "build/",
-    "static/",
-    "assets/",
-    "badge",
-    "logo_social",
-)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class Login(Protocol):
-    """Where visitors log in; see `members.adapters.hub_login.HubLogin`."""
-
-    def page(self, state: str) -> str: ...
-
-    async def who(self, code: str) -> str: ...
-
-    async def whose(self, token: str) -> str | None: ...
 
 
 class Visitors:
     """The logins of one member. They end with it: the key that signs the cookies is made at its start."""
 
-    def __init__(self, login: Login, *, callback_path: str, secure: bool) -> None:
-        """`callback_path` is the path that the hub sends visitors back to; `secure` cookies go over https alone."""
+    def __init__(self, login: Login, *, secure: bool) -> None:
+        """`secure` cookies go over https alone."""
         self._login = login
-        self.callback_path = callback_path
         self._secure = secure
         self._key = secrets.token_bytes(32)
 
@@ -116,23 +96,23 @@ class Visitors:
         )
 
 
-def pages_for_users(visitors: Visitors) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
-    """Sends strangers who want a page to the login. Streams answer by themselves, machines are not asked."""
+VISITORS = web.AppKey("visitors", Visitors)  # absent where nobody is asked who they are
 
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        path = request.path.removeprefix(request.app[ABOUT].base_url)
-        if request.path == visitors.callback_path:
-            return await visitors.come_back(request)
-        if request.method != "GET" or path.startswith(_NOT_FOR_PEOPLE):
-            return await handler(request)
+
+def for_users(page: Handler) -> Handler:
+    """The page, to which strangers come by the login, where there is one."""
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        visitors = request.app.get(VISITORS)
+        if visitors is None:
+            return await page(request)
         try:
             user = await visitors.user(request)
         except LoginFailed as error:
             return _refused(502, str(error))
-        return visitors.to_login(request) if user is None else await handler(request)
+        return visitors.to_login(request) if user is None else await page(request)
 
-    return middleware
+    return guarded
 
 
 def _refused(status: int, message: str) -> web.Response:

@@ -9,6 +9,7 @@ from aiohttp import web
 from members.web import build, gate, pages, shell
 from members.web.gate import GATE, RATE_HEADERS
 from members.web.keys import ABOUT
+from members.web.login import CALLBACK, VISITORS, for_users
 
 _IMAGES = {
     "badge.svg": "badge.svg",
@@ -36,6 +37,9 @@ def add_routes(app: web.Application) -> None:
     add("GET", base + "versions", pages.versions, name=gate.VERSIONS)
     add("GET", base + "api/repoproviders", pages.providers)
     app.router.add_get(base + "static/{name:.*}", shell.static_file)
+    visitors = app.get(VISITORS)
+    if visitors is not None:
+        app.router.add_get(base + CALLBACK, visitors.come_back)
     if app[GATE].api_only:
         app.router.add_get(base + "{any:.*}", pages.not_found)
     else:
@@ -47,13 +51,13 @@ def add_routes(app: web.Application) -> None:
 def _add_pages(app: web.Application, base: str) -> None:
     """What people look at; in API-only mode there is none of it."""
     add = app.router.add_route
-    add("GET", base + r"v2/{provider:[^/]+}/{spec:.+}", shell.launch_page)
-    add("GET", base + r"repo/{user:[^/]+}/{repo:[^/]+}{tail:(/.*)?}", pages.legacy_redirect)
+    add("GET", base + r"v2/{provider:[^/]+}/{spec:.+}", for_users(shell.launch_page))
+    add("GET", base + r"repo/{user:[^/]+}/{repo:[^/]+}{tail:(/.*)?}", for_users(pages.legacy_redirect))
     for path, file in _IMAGES.items():
         app.router.add_get(base + path, partial(_send_file, file))
     for name in _ABSENT:
         add("*", base + name, pages.not_found)
-    add("GET", base + "{any:.*}", shell.home)
+    add("GET", base + "{any:.*}", for_users(shell.home))
 
 
 async def _send_file(file: str, request: web.Request) -> web.FileResponse:
