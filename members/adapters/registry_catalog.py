@@ -130,9 +130,10 @@ class Catalog:
         reply = await self._ask("GET", path, f"repository:{repository}:pull", None)
         created = json_object(reply).get("created") if reply.status == 200 else None
         try:
-            return datetime.fromisoformat(created).timestamp() if isinstance(created, str) else None
+            at = datetime.fromisoformat(created).timestamp() if isinstance(created, str) else 0.0
         except (ValueError, OverflowError):
             return None
+        return at if at > 0 else None
 
     async def _ask(self, method: str, path: str, scope: str, accept: str | None) -> Reply:
         headers = {"Accept": accept} if accept else {}

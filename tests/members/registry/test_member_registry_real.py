@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from counter import basic, shown
+from engine_stage import Engine
 from pytest import mark, raises
 from registry_stage import RunningRegistry, start_registry
 from shelf import DOCKER, DOCKER_LIST, OCI, manifest_size, put_image, put_index
@@ -286,6 +287,35 @@ async def test_a_cache_serves_what_it_has_when_its_origin_is_dead(tmp_path: Path
             assert await wire_of(through).pieces(REPOSITORY, "one") == pulled
             # It says "missing" of what it never fetched: whether to build is never asked of a cache.
             assert not await through.has(f"{cache.host}/{REPOSITORY}:two")
+    finally:
+        cache.kill()
+        origin.kill()
+
+
+async def test_an_engine_pushes_to_the_registry_and_pulls_through_its_cache(
+    engine: Engine, tmp_path: Path
+) -> None:
+    origin = start_registry(tmp_path / "origin")
+    cache = start_registry(tmp_path / "cache", more=f"proxy: {{remoteurl: '{origin.url}'}}")
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "file").write_text("content")
+    subprocess.run(["tar", "-C", tmp_path / "root", "-cf", tmp_path / "root.tar", "."], check=True)
+    image = f"{origin.host}/{REPOSITORY}:engine"
+    try:
+        async with open_registry(place(origin, tmp_path, cache=cache.url), nobody) as member:
+            assert not await member.has(image)
+            for command in (("import", str(tmp_path / "root.tar"), image), ("push", image), ("rmi", image)):
+                await asyncio.to_thread(engine.run, *command)
+            assert await member.has(image)
+            pieces = await Catalog(member.wire).pieces(REPOSITORY, "engine") if member.wire else None
+            assert pieces is not None
+            assert pieces.created == pytest.approx(time.time(), abs=300)  # told in nanoseconds
+            name = member.pull_name(image)
+            for _ in range(2):
+                await asyncio.to_thread(engine.run, "pull", name)
+                await asyncio.to_thread(engine.run, "tag", name, image)
+                await asyncio.to_thread(engine.run, "rmi", name, image)
+                origin.kill()  # and once more, from the cache alone
     finally:
         cache.kill()
         origin.kill()
