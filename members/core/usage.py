@@ -115,8 +115,10 @@ def from_json(text: str | bytes) -> Usage:
     if not isinstance(told, dict) or told.get("schema") != SCHEMA:
         raise ValueError(f"expected a usage record of schema {SCHEMA}")
     member, written = told.get("member"), told.get("written")
-    if not isinstance(member, str) or not _NAME.fullmatch(member) or not isinstance(written, (int, float)):
-        raise ValueError("expected a usage record with member and written")
+    if not isinstance(member, str) or not _NAME.fullmatch(member):
+        raise ValueError("expected a usage record with a member's name")
+    if not isinstance(written, (int, float)) or not _is_time(written):
+        raise ValueError("expected a usage record with the time it was written at")
     return Usage(member, float(written), _times(told.get("used")), _times(told.get("pushing")))
 
 

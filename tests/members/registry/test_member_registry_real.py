@@ -358,3 +358,16 @@ async def test_a_record_that_cannot_be_read_is_an_error(registry: RunningRegistr
     put_image(registry.url, "broken/usage", "a-1", layers=(b"no record",))
     with raises(RegistryDown):
         await store.records()
+
+
+async def test_records_of_one_content_are_replaced_one_by_one(
+    registry: RunningRegistry, client: Registry
+) -> None:
+    """Deletion is by digest: had two tags one manifest, both would go with the first one's old version."""
+    assert client.wire is not None
+    store = UsageStore(client.wire, f"{registry.host}/alike/i-")
+    same, new = Usage("a", 1.0, {"x:1": 5.0}), Usage("a", 2.0, {"x:1": 6.0})
+    await store.write("a-1", same)
+    await store.write("a-2", same)
+    await store.write("a-1", new)
+    assert [await store.record(tag) for tag in ("a-1", "a-2")] == [new, same]
