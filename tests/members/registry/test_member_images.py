@@ -207,7 +207,7 @@ async def test_one_members_use_keeps_an_image_for_all(
     shop: RunningRegistry, client: Registry, config: Path
 ) -> None:
     fill(shop)
-    await write(client, shop, "ovh-1", Usage("ovh", 1.0, {f"{OLD}:b": time.time() - DAY}))
+    await write(client, shop, "ovh-1", Usage("ovh", 1.0, {f"{OLD}:b": time.time() - 1.1 * DAY}))
     told = json.loads((await run("prune", "--config", config, "--yes", "--json"))[1])
     reasons = {image["image"]: image["reason"] for image in told["images"]}
     assert reasons[f"{OLD}:b"] == "last used 1 day ago on ovh"
