@@ -5,6 +5,7 @@ Knows the table of kinds and none of their ways.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from members.core.model import Credentials, RegistryDown, RegistryState
 __all__ = ["KINDS", "Place", "Registry", "RegistryDown", "open_registry"]
 
 _GOOGLE_HOSTS = (".pkg.dev", ".gcr.io")
+_PATIENCE = 1.2  # seconds: less than what /health gives to each of its lines
 _PROBE = "some-image-name:12345"  # what BinderHub's own health check looks for under the prefix
 
 
@@ -134,6 +136,7 @@ class Registry:
         self._place = place
         self._opened = KINDS[place.kind](place, http)
         self._tell = tell
+        self._look: asyncio.Task[None] | None = None
         self.state: RegistryState | None = None
 
     @property
@@ -146,16 +149,35 @@ class Registry:
         return await self._opened.lookup.has(imageref.parse(image))
 
     async def check(self) -> bool:
-        """Whether images can be had from it, and brought to it unless it is read-only for now. Never raises."""
+        """Whether images can be had from it, and brought to it unless it is read-only for now. Never raises.
+
+        /health waits less than a registry may take. So a look goes on when nobody waits for it any more, and
+        what the one before it found stands until then: for `timeout` seconds at most.
+        """
+        if self._look is None or self._look.done():
+            self._look = asyncio.create_task(self._found_out(), name="registry")
+        await asyncio.wait({self._look}, timeout=_PATIENCE if self.state is not None else None)
+        return self.state in (RegistryState.READY, RegistryState.READ_ONLY)
+
+    async def close(self) -> None:
+        """Ends a look under way."""
+        if self._look is not None:
+            self._look.cancel()
+            await asyncio.wait({self._look})
+
+    async def _found_out(self) -> None:
+        probe = imageref.parse(f"{self._place.image_prefix}{_PROBE}")
+        said = ""
         try:
-            state = await self._opened.lookup.check(imageref.parse(f"{self._place.image_prefix}{_PROBE}"))
-            said = ""
+            async with asyncio.timeout(self._place.timeout):
+                state = await self._opened.lookup.check(probe)
+        except TimeoutError:
+            state, said = RegistryState.UNREACHABLE, f": no answer within {self._place.timeout:g} seconds"
         except RegistryDown as error:
             state, said = error.state, f": {error}"
         if state is not self.state:
             self.state = state
             self._tell(Note(f"The registry {self._place.url} is {state}{said}"))
-        return state in (RegistryState.READY, RegistryState.READ_ONLY)
 
     async def credentials(self, image: str) -> Credentials | None:
         """What to push or pull an image with; None is anonymous. Raises RegistryDown when they cannot be had."""
@@ -170,4 +192,8 @@ class Registry:
 async def open_registry(place: Place, tell: Tell) -> AsyncIterator[Registry]:
     """A registry with connections of its own, closed at the end."""
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
-        yield Registry(place, http, tell)
+        registry = Registry(place, http, tell)
+        try:
+            yield registry
+        finally:
+            await registry.close()

@@ -60,13 +60,13 @@ async def ask(
         ) as response:
             if response.status in _BUSY or response.status >= 500:
                 raise _busy(response, where)
-            body = b""
+            body = bytearray()
             async for piece in response.content.iter_chunked(65536):
                 body += piece
                 if len(body) > _LONGEST:
                     raise RegistryDown(f"{where} answers without end", RegistryState.FAILING)
             wanted = tuple(response.headers.getall("WWW-Authenticate", ()))
-            return Reply(response.status, response.headers, wanted, body, str(response.url))
+            return Reply(response.status, response.headers, wanted, bytes(body), str(response.url))
     except TimeoutError as error:
         raise TryAgain(f"{where} did not answer in time", RegistryState.UNREACHABLE) from error
     except aiohttp.TooManyRedirects as error:

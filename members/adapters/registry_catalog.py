@@ -82,13 +82,15 @@ class Catalog:
             return None
         digest, size, content = manifest
         blobs = [Blob(digest, size), *_described(content)]
-        parts = [part for part in _list(content, "manifests") if _DIGEST.fullmatch(str(part.get("digest")))]
-        for part in parts[:_MOST_PARTS]:
-            below = await self._manifest(repository, str(part["digest"]))
+        named = [str(part.get("digest")) for part in _list(content, "manifests")[:_MOST_PARTS]]
+        parts = tuple(part for part in named if _DIGEST.fullmatch(part))
+        for part in parts:
+            below = await self._manifest(repository, part)
             if below is not None:
                 blobs += [Blob(below[0], below[1]), *_described(below[2])]
                 content = content if "config" in content else below[2]  # the first one is no attestation
-        return Pieces(digest, tuple(dict.fromkeys(blobs)), await self._created(repository, content))
+        created = await self._created(repository, content)
+        return Pieces(digest, tuple(dict.fromkeys(blobs)), created, parts)
 
     async def delete(self, repository: str, digest: str) -> None:
         """Takes a manifest and all its tags away; succeeds when it is gone already."""
@@ -128,9 +130,10 @@ class Catalog:
         reply = await self._ask("GET", path, f"repository:{repository}:pull", None)
         created = json_object(reply).get("created") if reply.status == 200 else None
         try:
-            return datetime.fromisoformat(created).timestamp() if isinstance(created, str) else None
+            at = datetime.fromisoformat(created).timestamp() if isinstance(created, str) else 0.0
         except (ValueError, OverflowError):
             return None
+        return at if at > 0 else None
 
     async def _ask(self, method: str, path: str, scope: str, accept: str | None) -> Reply:
         headers = {"Accept": accept} if accept else {}

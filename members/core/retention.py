@@ -25,11 +25,15 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """What a tag stands for. `created` is the image's own word, None without one; Unix seconds."""
+    """What a tag stands for. `created` is the image's own word, None without one; Unix seconds.
+
+    `parts` are the digests of the manifests that an index names: they have no tags of their own.
+    """
 
     digest: str
     blobs: tuple[Blob, ...]
     created: float | None
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

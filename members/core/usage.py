@@ -6,6 +6,7 @@ Images are named here without their host: members may reach one registry by diff
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -13,6 +14,8 @@ from members.core.imageref import parse
 
 SCHEMA = 1
 REPOSITORY = "usage"  # after the federation's prefix; no image's name can be this, they all end with a hash
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")  # printed on operators' terminals
+_END = 2.0**40  # seconds; also refuses the infinities that JSON's readers take
 _MOST = 20_000  # images in one record; the longest unused go first
 _PUSH_LIMIT = (
     6 * 3600.0
@@ -112,8 +115,10 @@ def from_json(text: str | bytes) -> Usage:
     if not isinstance(told, dict) or told.get("schema") != SCHEMA:
         raise ValueError(f"expected a usage record of schema {SCHEMA}")
     member, written = told.get("member"), told.get("written")
-    if not isinstance(member, str) or not isinstance(written, (int, float)):
-        raise ValueError("expected a usage record with member and written")
+    if not isinstance(member, str) or not _NAME.fullmatch(member):
+        raise ValueError("expected a usage record with a member's name")
+    if not isinstance(written, (int, float)) or not _is_time(written):
+        raise ValueError("expected a usage record with the time it was written at")
     return Usage(member, float(written), _times(told.get("used")), _times(told.get("pushing")))
 
 
@@ -124,4 +129,4 @@ def _times(told: object) -> dict[str, float]:
 
 
 def _is_time(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < _END

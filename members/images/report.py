@@ -15,7 +15,7 @@ from members.service.retention import Survey
 
 COLLECT = (
     "The registry frees the disk only when its garbage is collected: for docker-registry, "
-    "`docker-registry garbage-collect --delete-untagged CONFIG`, while nobody pushes (docs/registry.md)."
+    "`docker-registry garbage-collect CONFIG`, while nobody pushes (docs/registry.md)."
 )
 UNRECORDED = (
     "Members that keep no records, such as stock BinderHubs, are not seen: an image that only they use counts "

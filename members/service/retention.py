@@ -95,6 +95,19 @@ class Retention:
                 before[repository] -= {image.tag for image in images}
             for image in images:
                 yield Deleted(image, changed)
+            if not changed:
+                await self._delete_parts(repository, images[0].pieces.parts)
+
+    async def _delete_parts(self, repository: str, parts: Sequence[str]) -> None:
+        """The manifests of an index that went, which no garbage collection would free, unless another tag has them."""
+        if not parts:
+            return
+        tags = await self._images.tags(repository)
+        left = await _all([self._images.pieces(repository, tag) for tag in tags])
+        needed = {digest for pieces in left if pieces for digest in (pieces.digest, *pieces.parts)}
+        for part in parts:
+            if part not in needed:
+                await self._images.delete(repository, part)
 
     async def _changed(
         self, repository: str, digest: str, images: Sequence[Image], tags: set[str], policy: Policy

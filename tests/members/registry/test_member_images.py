@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pytest import mark
 from registry_stage import RunningRegistry, start_registry
-from shelf import put_image
+from shelf import manifest_size, put_image, put_index
 from typer.testing import CliRunner
 
 from members.adapters.registry import Place, Registry, open_registry
@@ -145,7 +145,7 @@ async def test_a_prune_deletes_what_goes_and_garbage_collection_frees_it(
     shop.kill()
     program = shutil.which("docker-registry") or ""
     subprocess.run(
-        [program, "garbage-collect", "--delete-untagged", str(shop.folder / "config.yml")],
+        [program, "garbage-collect", str(shop.folder / "config.yml")],
         check=True,
         capture_output=True,
     )
@@ -153,6 +153,29 @@ async def test_a_prune_deletes_what_goes_and_garbage_collection_frees_it(
     assert stored(shop) <= before - 3000
     assert (await run("prune", "--config", config, "--yes"))[1].startswith("0 images deleted")
     assert await client.has(f"{shop.host}/{NEW}:t")
+
+
+async def test_an_index_goes_with_the_manifests_that_nothing_else_names(
+    shop: RunningRegistry, client: Registry, config: Path
+) -> None:
+    long_ago = time.time() - 90 * DAY
+    sizes = {}
+    for tag in ("one", "two", "three"):
+        digest = put_image(shop.url, OLD, tag, layers=(tag.encode() * 1000,), created=long_ago)
+        sizes[digest] = manifest_size(shop.url, OLD, digest)
+    one, two, three = sizes
+    put_index(shop.url, OLD, "old", {one: sizes[one], two: sizes[two], three: sizes[three]})
+    put_index(shop.url, OLD, "kept", {two: sizes[two]})
+    assert client.wire is not None
+    catalog = Catalog(client.wire)
+    for tag in ("one", "two"):  # the registry's API takes no tag away without its manifest
+        shutil.rmtree(shop.folder / "data/docker/registry/v2/repositories" / OLD / "_manifests/tags" / tag)
+    assert sorted(await catalog.tags(OLD)) == ["kept", "old", "three"]
+    options = ("--keep", "*:kept", "--keep", "*:three")
+    assert "1 image deleted" in (await run("prune", "--config", config, "--yes", *options))[1]
+    assert await catalog.digest(OLD, one) is None
+    assert await catalog.digest(OLD, two) == two
+    assert await catalog.digest(OLD, three) == three
 
 
 def stored(shop: RunningRegistry) -> int:
@@ -184,7 +207,7 @@ async def test_one_members_use_keeps_an_image_for_all(
     shop: RunningRegistry, client: Registry, config: Path
 ) -> None:
     fill(shop)
-    await write(client, shop, "ovh-1", Usage("ovh", 1.0, {f"{OLD}:b": time.time() - DAY}))
+    await write(client, shop, "ovh-1", Usage("ovh", 1.0, {f"{OLD}:b": time.time() - 1.1 * DAY}))
     told = json.loads((await run("prune", "--config", config, "--yes", "--json"))[1])
     reasons = {image["image"]: image["reason"] for image in told["images"]}
     assert reasons[f"{OLD}:b"] == "last used 1 day ago on ovh"

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from counter import basic, shown
+from engine_stage import Engine
 from pytest import mark, raises
 from registry_stage import RunningRegistry, start_registry
 from shelf import DOCKER, DOCKER_LIST, OCI, manifest_size, put_image, put_index
@@ -291,6 +292,35 @@ async def test_a_cache_serves_what_it_has_when_its_origin_is_dead(tmp_path: Path
         origin.kill()
 
 
+async def test_an_engine_pushes_to_the_registry_and_pulls_through_its_cache(
+    engine: Engine, tmp_path: Path
+) -> None:
+    origin = start_registry(tmp_path / "origin")
+    cache = start_registry(tmp_path / "cache", more=f"proxy: {{remoteurl: '{origin.url}'}}")
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "file").write_text("content")
+    subprocess.run(["tar", "-C", tmp_path / "root", "-cf", tmp_path / "root.tar", "."], check=True)
+    image = f"{origin.host}/{REPOSITORY}:engine"
+    try:
+        async with open_registry(place(origin, tmp_path, cache=cache.url), nobody) as member:
+            assert not await member.has(image)
+            for command in (("import", str(tmp_path / "root.tar"), image), ("push", image), ("rmi", image)):
+                await asyncio.to_thread(engine.run, *command)
+            assert await member.has(image)
+            pieces = await Catalog(member.wire).pieces(REPOSITORY, "engine") if member.wire else None
+            assert pieces is not None
+            assert pieces.created == pytest.approx(time.time(), abs=300)  # told in nanoseconds
+            name = member.pull_name(image)
+            for _ in range(2):
+                await asyncio.to_thread(engine.run, "pull", name)
+                await asyncio.to_thread(engine.run, "tag", name, image)
+                await asyncio.to_thread(engine.run, "rmi", name, image)
+                origin.kill()  # and once more, from the cache alone
+    finally:
+        cache.kill()
+        origin.kill()
+
+
 async def test_long_catalogs_have_pages(
     registry: RunningRegistry, client: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -328,3 +358,16 @@ async def test_a_record_that_cannot_be_read_is_an_error(registry: RunningRegistr
     put_image(registry.url, "broken/usage", "a-1", layers=(b"no record",))
     with raises(RegistryDown):
         await store.records()
+
+
+async def test_records_of_one_content_are_replaced_one_by_one(
+    registry: RunningRegistry, client: Registry
+) -> None:
+    """Deletion is by digest: had two tags one manifest, both would go with the first one's old version."""
+    assert client.wire is not None
+    store = UsageStore(client.wire, f"{registry.host}/alike/i-")
+    same, new = Usage("a", 1.0, {"x:1": 5.0}), Usage("a", 2.0, {"x:1": 6.0})
+    await store.write("a-1", same)
+    await store.write("a-2", same)
+    await store.write("a-1", new)
+    assert [await store.record(tag) for tag in ("a-1", "a-2")] == [new, same]
