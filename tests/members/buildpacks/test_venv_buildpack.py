@@ -124,8 +124,9 @@ def test_a_dockerfile_comes_first_and_starts_from_the_notebook_image(
 
 
 def test_what_uv_does_not_understand_pip_installs(workshop: Workshop) -> None:
-    workshop.add("requirements.txt", "six (==1.16.0)\n--trusted-host=localhost,\n")
+    workshop.add("requirements.txt", "six==1.16.0 --config-settings=key=value\n")
     workshop.built()
+    assert "pip tries" in workshop.said
     assert workshop.run("python", "-c", "import six; print(six.__version__)") == "1.16.0\n"
 
 
