@@ -75,9 +75,11 @@ class Engine:
 def start_engine() -> Engine:
     """An empty engine. Raises StageError."""
     _demand_tools()
+    buildx = _buildx()
     folder = Path(tempfile.mkdtemp(prefix="binder-engine-"))
     docker_config = folder / "config"
-    docker_config.mkdir()
+    (docker_config / "cli-plugins").mkdir(parents=True)
+    (docker_config / "cli-plugins" / "docker-buildx").symlink_to(buildx)
     (docker_config / "config.json").write_text("{}")
     bridge = f"bft{secrets.token_hex(4)}"
     with _alone():
@@ -109,9 +111,19 @@ def _demand_tools() -> None:
     missing = [name for name in wanted if shutil.which(name) is None]
     if missing:
         raise StageError(f"{', '.join(missing)} not found: {INSTALL}")
-    buildx = subprocess.run(["docker", "buildx", "version"], capture_output=True, check=False)
-    if buildx.returncode:
-        raise StageError(f"docker has no buildx plugin: {INSTALL}")
+
+
+def _buildx() -> Path:
+    """Docker's plugin, from the folders where docker looks for it: the user's own first."""
+    own = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    system = [
+        Path("/usr", *parts) for parts in (("local", "lib"), ("local", "libexec"), ("lib",), ("libexec",))
+    ]
+    for folder in (own, *(place / "docker" for place in system)):
+        plugin = folder / "cli-plugins" / "docker-buildx"
+        if os.access(plugin, os.X_OK):
+            return plugin.resolve()
+    raise StageError(f"docker has no buildx plugin: {INSTALL}")
 
 
 @contextmanager
