@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from members.adapters.engine import EngineDown, EngineRefused
@@ -39,5 +39,6 @@ async def warded(socket: Path, label: str, tidy: Callable[[], Awaitable[None]]) 
         else:
             warden.stdin.write(b"done\n")
             warden.stdin.close()
-            async with asyncio.timeout(_END_LIMIT):
-                await warden.wait()
+            with suppress(TimeoutError):  # it ends by itself, and has nothing left to do
+                async with asyncio.timeout(_END_LIMIT):
+                    await warden.wait()

@@ -95,7 +95,12 @@ async def test_no_engine_is_told_plainly(host: str | None, tmp_path: Path) -> No
 @pytest.mark.docker
 async def test_a_registry_that_is_not_there_is_told_plainly(engine: Engine, tmp_path: Path) -> None:
     [port] = free_ports(1)
-    wanted = settings(engine, tmp_path, registry={"url": f"http://127.0.0.1:{port}"})
+    wanted = settings(
+        engine,
+        tmp_path,
+        registry={"url": f"http://127.0.0.1:{port}"},
+        image_prefix=f"127.0.0.1:{port}/binder-",
+    )
     with pytest.raises(RuntimeFailed, match=rf"registry\.url: .*127\.0\.0\.1:{port} is unreachable"):
         async with docker_world(wanted, print):
             pass

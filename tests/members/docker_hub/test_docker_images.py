@@ -1,0 +1,176 @@
+"""Images between a registry and an engine: pulled once, with progress, also when something is down."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from engine_stage import Engine, start_engine
+from registry_stage import RunningRegistry, start_registry
+
+from members.adapters import engine as adapter
+from members.adapters.docker_images import DockerImages
+from members.adapters.engine import EngineDown
+from members.adapters.registry import Place, open_registry
+from members.core.model import BuildBroken, LaunchFailed
+
+pytestmark = [pytest.mark.integration, pytest.mark.docker]
+_LAYER = 20 * 1024**2  # bytes that do not compress
+
+
+@pytest.fixture(scope="module")
+def other(engine: Engine) -> Iterator[Engine]:
+    """The engine of another member."""
+    other = start_engine()
+    yield other
+    other.stop()
+
+
+@pytest.fixture
+def pushed(engine: Engine, registry: RunningRegistry, tmp_path: Path) -> str:
+    """A new image of two layers, in the registry and on no engine."""
+    image = f"{registry.host}/binder-images/{os.urandom(4).hex()}:1"
+    folder = tmp_path / "image"
+    folder.mkdir()
+    for name in ("one", "two"):
+        (folder / name).write_bytes(os.urandom(_LAYER))
+    (folder / "Dockerfile").write_text('FROM scratch\nCOPY one /one\nCOPY two /two\nCMD ["/one"]\n')
+    engine.run("build", "--quiet", "--tag", image, str(folder))
+    engine.run("push", "--quiet", image)
+    engine.run("rmi", image)
+    return image
+
+
+@asynccontextmanager
+async def images(engine: Engine, url: str | None, *, cache: str | None = None) -> AsyncIterator[DockerImages]:
+    """The store of a member on this engine."""
+    async with adapter.Engine(engine.host) as client:
+        if url is None:
+            yield DockerImages(client, None, print)
+            return
+        place = Place("distribution", url, "127.0.0.1/x", engine.docker_config, cache=cache, timeout=5.0)
+        async with open_registry(place, print) as registry:
+            store = DockerImages(client, registry, print)
+            yield store
+            await store.close()
+
+
+async def fetched(store: DockerImages, image: str) -> list[str]:
+    return [line async for line in store.fetch(image)]
+
+
+async def test_a_pull_tells_how_far_it_is_and_is_shared(
+    other: Engine, registry: RunningRegistry, pushed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapter, "_LINE_EVERY", 0.0)
+    async with images(other, registry.url) as store:
+        assert await store.check()
+        assert await store.has(pushed)
+        assert not await store.has(f"{pushed}2")
+        told = await asyncio.gather(*(fetched(store, pushed) for _ in range(3)))
+        assert told[0] == told[1] == told[2]
+        assert told[0][0] == "Pulling the image from the registry\n"
+        assert any(line.endswith(" of 42 MB\n") for line in told[0])
+        assert told[0][-2] == "Pulling the image: 42 MB came, unpacking\n"
+        assert told[0][-1].startswith("The image is ready on this member after ")
+        assert await fetched(store, pushed) == []
+    assert pushed in other.run("images", "--format", "{{.Repository}}:{{.Tag}}")
+
+
+async def test_lines_do_not_come_faster_than_people_read(
+    other: Engine, registry: RunningRegistry, pushed: str
+) -> None:
+    started = asyncio.get_running_loop().time()
+    async with images(other, registry.url) as store:
+        told = await fetched(store, pushed)
+    assert len(told) <= 3 + asyncio.get_running_loop().time() - started
+
+
+async def test_a_pull_goes_on_when_its_watcher_leaves_and_ends_with_the_member(
+    other: Engine, registry: RunningRegistry, pushed: str
+) -> None:
+    async with images(other, registry.url) as store:
+        lines = store.fetch(pushed)
+        await anext(lines)
+        await lines.aclose()  # type: ignore[attr-defined]
+        assert (await fetched(store, pushed))[-1].startswith("The image is ready")
+        other.run("rmi", pushed)
+        waiting = asyncio.create_task(fetched(store, pushed))
+        await asyncio.sleep(0.05)
+        await store.close()
+        with pytest.raises(LaunchFailed, match="shutting down"):
+            await waiting
+
+
+async def test_a_pull_goes_by_the_cache_and_past_a_dead_one(
+    other: Engine, registry: RunningRegistry, pushed: str, tmp_path: Path
+) -> None:
+    cache = start_registry(tmp_path / "cache", more=f"proxy: {{remoteurl: '{registry.url}'}}")
+    listing = ("images", "--format", "{{.Repository}}:{{.Tag}}")
+    try:
+        async with images(other, registry.url, cache=cache.url) as store:
+            assert len(await fetched(store, pushed)) >= 2
+            assert any((tmp_path / "cache" / "data").rglob(pushed.rpartition(":")[0].rpartition("/")[2]))
+            assert pushed in other.run(*listing)
+            assert cache.host not in other.run(*listing)
+            other.run("rmi", pushed)
+            cache.kill()
+            told = await fetched(store, pushed)
+            assert "Pulling the image from the registry itself\n" in told
+            assert pushed in other.run(*listing)
+    finally:
+        cache.kill()
+
+
+async def test_a_registry_that_is_down(
+    engine: Engine, other: Engine, pushed: str, tmp_path: Path, registry: RunningRegistry
+) -> None:
+    """What is on the engine can still be launched; what is not is neither called missing nor built again."""
+    own = start_registry(tmp_path / "own")
+    image = f"{own.host}/binder-images/mine:1"
+    async with images(other, registry.url) as store:
+        await fetched(store, pushed)
+    other.run("tag", pushed, image)
+    async with images(other, own.url) as store:
+        assert not await store.has(image)
+        own.kill()
+        assert not await store.check()
+        assert await store.has(image)
+        assert await fetched(store, image) == []
+        with pytest.raises(BuildBroken, match="registry of this federation's images does not answer"):
+            await store.has(f"{own.host}/binder-images/another:1")
+        with pytest.raises(LaunchFailed, match="could not be pulled"):
+            await fetched(store, f"{own.host}/binder-images/another:1")
+
+
+async def test_an_image_that_is_nowhere(other: Engine, registry: RunningRegistry) -> None:
+    image = f"{registry.host}/binder-images/nowhere:1"
+    async with images(other, registry.url) as store:
+        with pytest.raises(LaunchFailed, match=f"Image {image} could not be pulled: .*(not found|unknown)"):
+            await fetched(store, image)
+
+
+async def test_without_a_registry_the_engine_is_the_store(
+    other: Engine, registry: RunningRegistry, pushed: str
+) -> None:
+    async with images(other, None) as store:
+        assert not await store.has(pushed)
+        with pytest.raises(LaunchFailed, match="it has no registry"):
+            await fetched(store, pushed)
+        other.run("pull", "--quiet", pushed)
+        assert await store.has(pushed)
+        assert await fetched(store, pushed) == []
+
+
+async def test_an_engine_that_is_not_there(tmp_path: Path) -> None:
+    async with adapter.Engine(f"unix://{tmp_path}/no.sock") as gone:
+        store = DockerImages(gone, None, print)
+        assert not await store.check()
+        with pytest.raises(BuildBroken, match="engine of this member does not answer"):
+            await store.has("any:1")
+        with pytest.raises(EngineDown, match=r"docker\.host"):
+            await gone.version()

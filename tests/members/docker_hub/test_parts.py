@@ -1,0 +1,115 @@
+"""The small parts that need no engine."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from members.adapters import hub_parameters
+from members.adapters.hub_parameters import DockerSessions, HubParameters, ProcessSessions, Sessions
+from members.core.labels import labels
+from members.core.model import Isolation
+from members.core.pullprogress import PullProgress
+from members.hub.turns import Turns
+
+
+def downloading(layer: str, current: int, total: int) -> dict[str, object]:
+    return {"id": layer, "status": "Downloading", "progressDetail": {"current": current, "total": total}}
+
+
+def test_progress_is_summed_over_layers() -> None:
+    progress = PullProgress()
+    progress.note({"status": "Pulling from x", "id": "1"})
+    progress.note({"id": "a", "status": "Already exists", "progressDetail": {}})
+    assert progress.line is None
+    progress.note(downloading("b", 10_000_000, 60_000_000))
+    progress.note(downloading("c", 20_000_000, 40_000_000))
+    assert progress.line == "Pulling the image: 30 of 100 MB\n"
+    progress.note({"id": "c", "status": "Download complete", "progressDetail": {}})
+    assert progress.line == "Pulling the image: 50 of 100 MB\n"
+    progress.note({"id": "b", "status": "Extracting", "progressDetail": {"current": 5, "total": 60_000_000}})
+    assert progress.line == "Pulling the image: 100 MB came, unpacking\n"
+
+
+@pytest.mark.parametrize(
+    "odd", [{}, {"id": 3}, {"id": "a", "status": "Downloading"}, downloading("a", 1, -1)]
+)
+def test_odd_events_are_no_progress(odd: dict[str, object]) -> None:
+    progress = PullProgress()
+    progress.note(odd)
+    assert progress.line is None
+
+
+def test_labels_are_of_a_folder_and_a_run() -> None:
+    first, second = labels("a", "/var/one", "1"), labels("b", "/var/one", "2")
+    assert first.of_state == second.of_state
+    assert first.of_run != second.of_run
+    assert labels("a", "/var/two", "1").network != first.network
+    assert first.all == {"binder.member": "a", "binder.state": first.state, "binder.run": "1"}
+    assert len(first.state) == 12
+
+
+async def test_turns_are_taken_in_order_and_end_with_the_block() -> None:
+    turns, order = Turns(2, limit=60.0), list[int]()
+    free = asyncio.Event()
+
+    async def start(number: int) -> None:
+        async with turns.turn():
+            order.append(number)
+            await free.wait()
+
+    tasks = [asyncio.create_task(start(number)) for number in range(5)]
+    await asyncio.sleep(0.01)
+    assert order == [0, 1]
+    tasks[2].cancel()  # one that waits and gives up holds nobody up
+    tasks[0].cancel()
+    await asyncio.sleep(0.01)
+    assert order == [0, 1, 3]
+    free.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert order == [0, 1, 3, 4]
+
+
+async def test_a_start_that_hangs_does_not_hold_others_up() -> None:
+    turns = Turns(1, limit=0.05)
+    async with turns.turn(), asyncio.timeout(5), turns.turn():
+        pass
+
+
+@pytest.mark.parametrize(
+    "sessions",
+    [
+        ProcessSessions(isolation=Isolation.BUBBLEWRAP, memory=None),
+        DockerSessions(docker_host="unix:///x", network="n", labels={"a": "b"}, memory=1, cpu=None, pids=16),
+    ],
+    ids=lambda sessions: type(sessions).__name__,
+)
+@pytest.mark.parametrize(
+    ("host", "own"), [("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("10.0.0.1", "10.0.0.1")]
+)
+def test_parameters_come_over_as_they_were(tmp_path: Path, sessions: Sessions, host: str, own: str) -> None:
+    written = HubParameters(
+        state_dir=tmp_path,
+        host=host,
+        port=8000,
+        base_url="/",
+        hub_port=1,
+        proxy_port=2,
+        proxy_command=("chp",),
+        api_token="a",
+        proxy_token="b",
+        cookie_secret="c",
+        sessions=sessions,
+        max_sessions=None,
+        idle_timeout=1.0,
+        max_age=2.0,
+        launch_timeout=3.0,
+        allow_origin="*",
+        front_door=None,
+        log_level="info",
+    )
+    hub_parameters.write(written, tmp_path / "file")
+    assert hub_parameters.read(tmp_path / "file") == written
+    assert written.own_url == f"http://{own}:8000/"
