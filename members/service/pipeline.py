@@ -23,7 +23,7 @@ from members.core.model import (
     SessionRequest,
     SpecError,
 )
-from members.core.phases import Event
+from members.core.phases import Event, News
 from members.core.quota import Quota, QuotaExceeded
 from members.service.builds import Builds
 from members.service.launch import Launcher
@@ -85,8 +85,11 @@ class Pipeline:
         self._new_token = new_token
         self._fallback_pause = fallback_pause
 
-    async def run(self, request: LaunchRequest) -> AsyncIterator[Event]:
-        """All events of a launch; the last one is `ready` or `failed`. Close it when the visitor leaves."""
+    async def run(self, request: LaunchRequest) -> AsyncIterator[News]:
+        """All events of a launch; the last one is `ready` or `failed`. Close it when the visitor has left.
+
+        Closed at `ready`, before the end was asked for, it removes the session: nobody has learned of it.
+        """
         try:
             async with closing(self._story(request)) as story:
                 async for event in story:
@@ -100,7 +103,7 @@ class Pipeline:
         except QuotaExceeded as error:
             yield phases.failed(str(error))
 
-    async def _story(self, request: LaunchRequest) -> AsyncIterator[Event]:
+    async def _story(self, request: LaunchRequest) -> AsyncIterator[News]:
         source = self._source(request)
         resolved = await self._resolve(source.provider, request)
         if resolved is None and _renamed(source.provider, request.spec):
@@ -149,7 +152,7 @@ class Pipeline:
         except ResolveError as error:
             raise _Ended(phases.resolve_error(request.provider, request.spec, str(error))) from error
 
-    async def _build(self, resolved: Resolved, image: str, room: Quota | None) -> AsyncIterator[Event]:
+    async def _build(self, resolved: Resolved, image: str, room: Quota | None) -> AsyncIterator[News]:
         """Builds the image, or joins the build that runs. No one waits for a build that could not launch.
 
         Without `room` nothing is to be launched.
@@ -163,7 +166,7 @@ class Pipeline:
         yield phases.waiting()
         async with closing(self._builds.watch(resolved, image)) as lines:
             async for line in lines:
-                yield phases.build_line(line)
+                yield line
 
     def _session(self, request: LaunchRequest, resolved: Resolved, image: str) -> SessionRequest:
         return SessionRequest(
