@@ -32,6 +32,7 @@ from members.settings import Settings
 from members.web.keys import ABOUT, HEALTH, LAUNCHES, METRICS, TELL, About
 from members.web.routes import add_routes
 
+_AWAY = 30.0  # seconds that a launch goes on while its visitor is not there
 _GRACE = 5.0  # seconds for requests under way when the member ends
 _START_LIMIT = 60.0  # seconds until all health checks must pass once
 _START_PAUSE = 0.2  # seconds between two looks at them
@@ -102,7 +103,7 @@ async def running(
             image_prefix=settings.image_prefix,
             new_token=lambda: secrets.token_urlsafe(16),
         )
-        launches = Launches(pipeline.run, tell, new_id=lambda: secrets.token_urlsafe(16))
+        launches = Launches(pipeline.run, tell, new_id=lambda: secrets.token_urlsafe(16), grace=_AWAY)
         stack.push_async_callback(launches.close)
         health = Health(checks(world.store, world.hub, builds, quota.total), tell)
         stack.push_async_callback(health.close)

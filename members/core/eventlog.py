@@ -48,6 +48,11 @@ class EventLog(Generic[T]):
         """The number of the newest event; 0 when there is none."""
         return len(self._head) + self._cut + len(self._tail)
 
+    @property
+    def endangered(self) -> int:
+        """The number of the event that is forgotten next when more come; 0 while there is room."""
+        return self.last - len(self._tail) + self._dropped + 1 if 2 * self._tail_size > self._room else 0
+
     def append(self, event: T, size: int) -> None:
         """`size` is what the event counts against the limit, in bytes."""
         if not self._tail and self._head_size + size <= self._room and not self._cut:

@@ -20,12 +20,10 @@ from members.service.bell import Bell
 from members.service.ports import Run
 from members.service.streams import closing
 
-GRACE = 30.0  # seconds that a launch goes on while nobody hears it
 KEPT = 60.0  # seconds that an ended launch can still be read
 MOST_UNHEARD = 200  # launches that may go on unheard; the one unheard longest makes room
 MOST_ENDED = 2000
 _LOG_LIMIT = 8 * 1024**2  # bytes; the lines of a build are shared by all of its launches
-_AHEAD = 1000  # events that a launch may be ahead of its fastest listener: the visitor sets the pace
 _BREATH = 64  # events after which others get a turn
 
 
@@ -56,8 +54,8 @@ class Launch:
             await self.bell.heard()
 
     async def keep_pace(self) -> None:
-        """Waits while there are listeners and all of them are far behind."""
-        while self.listeners and self.log.last - self.taken > _AHEAD:
+        """Waits while the next events would push out what no listener has yet: visitors set the pace."""
+        while self.listeners and self.log.endangered > self.taken:
             await self.bell.heard()
 
 
@@ -109,7 +107,7 @@ class Launches:
         tell: Tell,
         *,
         new_id: Callable[[], str],
-        grace: float = GRACE,
+        grace: float,
         kept: float = KEPT,
         log_limit: int = _LOG_LIMIT,
     ) -> None:
@@ -191,7 +189,7 @@ class Launches:
                         await launch.until_taken(launch.log.last)
                     elif launch.log.last % _BREATH == 0:
                         await asyncio.sleep(0)
-                        await launch.keep_pace()
+                    await launch.keep_pace()
         except Exception as error:
             # The edge of the launch: listeners get a plain end, the log gets the whole error.
             self._tell(Trouble("launch", error))
@@ -212,7 +210,7 @@ class Launches:
         if len(self._timers) <= most:
             return
         those = [launch for launch in self._timers if launch.over is ended]
-        for launch in those[: len(those) - most]:
+        for launch in those[: max(0, len(those) - most)]:
             self._give_up(launch)
 
     def _give_up(self, launch: Launch) -> None:

@@ -248,6 +248,11 @@ async def until(met: Callable[[], object], seconds: float = 10.0) -> None:
             await asyncio.sleep(0.01)
 
 
+def without_ids(body: bytes) -> bytes:
+    """The stream as a client reads it that knows nothing of ids."""
+    return re.sub(rb"(?m)^id: .*\n", b"", body)
+
+
 def recorded(name: str) -> bytes:
     """The body of a stream that a stock BinderHub sent, without the times and headers noted beside it."""
     text = (RECORDED / f"{name}.txt").read_text(encoding="utf-8")
