@@ -1,0 +1,82 @@
+// Where a launch is to be gone on with: at which address, after which event. Kept for this tab, so that a page
+// that is refreshed joins its launch. Knows no stream.
+
+const EVENT_ID = /^([A-Za-z0-9_-]{16,64})\.\d{1,9}$/;
+
+export class Place {
+  #url;
+  #key;
+  #store;
+  #launch = "";
+  #last = "";
+  #at;
+
+  /** `store` is where this tab remembers things, such as sessionStorage; none when it may not. */
+  constructor(url, store = tabStore()) {
+    this.#url = this.#at = url;
+    this.#key = `launch ${url}`;
+    this.#store = store;
+    this.#load();
+  }
+
+  /** The address to ask: the one that answered before, for the launch is known there and nowhere else. */
+  get address() {
+    return this.#last ? this.#at : this.#url;
+  }
+
+  /** Whether the launch is somewhere else than at the address that it was asked for. */
+  get elsewhere() {
+    return this.address !== this.#url;
+  }
+
+  get headers() {
+    return this.#last ? { "Last-Event-ID": this.#last } : {};
+  }
+
+  /** An event with this id came from this address. A stream without ids cannot be gone on with. */
+  reached(id, address) {
+    const launch = EVENT_ID.exec(id)?.[1];
+    if (!launch) return this.#last && this.forget();
+    this.#last = id;
+    if (launch === this.#launch && address === this.#at) return;
+    this.#launch = launch;
+    this.#at = address;
+    this.#remember(JSON.stringify({ launch, at: address }));
+  }
+
+  /** The launch is over, or nobody knows it any more. */
+  forget() {
+    this.#launch = this.#last = "";
+    this.#at = this.#url;
+    this.#remember(null);
+  }
+
+  #load() {
+    try {
+      const { launch, at } = JSON.parse(this.#store.getItem(this.#key));
+      if (!EVENT_ID.test(`${launch}.0`) || typeof at !== "string") return;
+      this.#launch = launch;
+      this.#last = `${launch}.0`; // all of it: this page has shown nothing yet
+      this.#at = at;
+    } catch {
+      // nothing is remembered, or nothing that can be used
+    }
+  }
+
+  #remember(text) {
+    try {
+      if (text === null) this.#store.removeItem(this.#key);
+      else this.#store.setItem(this.#key, text);
+    } catch {
+      // a browser that keeps nothing: a refresh then begins a new launch
+    }
+  }
+}
+
+function tabStore() {
+  try {
+    return window.sessionStorage;
+  } catch {
+    return undefined;
+  }
+}
