@@ -81,7 +81,8 @@ class MemberLink:
         except StopAsyncIteration:
             return None
         except TimeoutError as error:
-            if self._forsaken():
+            # Somebody may listen again by now; the connection is gone all the same.
+            if scope.when() != self._deadline:
                 raise _NobodyListens from error
             raise self._too_slow() from error
 

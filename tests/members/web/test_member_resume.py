@@ -50,6 +50,7 @@ class Member:
 
     kept: float = 30.0
     grace: float = GRACE
+    log_limit: int = 8 * 1024**2
     told: Listener = field(default_factory=Listener)
     store: FakeStore = field(default_factory=FakeStore)
     hub: FakeHub = field(default_factory=FakeHub)
@@ -78,6 +79,7 @@ class Member:
             new_id=lambda: f"{next(numbers):022}",
             grace=self.grace,
             kept=self.kept,
+            log_limit=self.log_limit,
         )
         app = make_app(Told(), self.told)
         app[LAUNCHES] = self.launches
