@@ -113,7 +113,7 @@ async def running(
             image_prefix=settings.image_prefix,
             new_token=lambda: secrets.token_urlsafe(16),
         )
-        launches = Launches(pipeline.run, tell, new_id=lambda: secrets.token_urlsafe(16), grace=_AWAY)
+        launches = _launches(settings, pipeline, tell)
         stack.push_async_callback(launches.close)
         health = Health(checks(world.store, world.hub, builds, quota.total), tell)
         stack.push_async_callback(health.close)
@@ -160,6 +160,16 @@ def _builds(settings: Settings, world: World, tell: Tell) -> Builds:
         tell,
         concurrent=settings.build.concurrent,
         timeout=settings.build.timeout,
+        log_limit=settings.build.output,
+    )
+
+
+def _launches(settings: Settings, pipeline: Pipeline, tell: Tell) -> Launches:
+    return Launches(
+        pipeline.run,
+        tell,
+        new_id=lambda: secrets.token_urlsafe(16),  # 128 bits: nobody comes upon another visitor's launch
+        grace=_AWAY,
         log_limit=settings.build.output,
     )
 

@@ -55,7 +55,7 @@ class EventLog(Generic[T]):
 
     def append(self, event: T, size: int) -> None:
         """`size` is what the event counts against the limit, in bytes."""
-        if not self._tail and self._head_size + size <= self._room and not self._cut:
+        if not self._tail and self._head_size + size <= self._room:
             self._head.append(event)
             self._head_size += size
             return

@@ -81,8 +81,8 @@ class MemberLink:
         except StopAsyncIteration:
             return None
         except TimeoutError as error:
-            # Not asked of the audience: whoever left may be back already, as with a page that is refreshed.
-            if asyncio.get_running_loop().time() < self._deadline:
+            # Somebody may listen again by now; the connection is gone all the same.
+            if scope.when() != self._deadline:
                 raise _NobodyListens from error
             raise self._too_slow() from error
 

@@ -23,7 +23,6 @@ from members.service.streams import closing
 KEPT = 60.0  # seconds that an ended launch can still be read
 MOST_UNHEARD = 200  # launches that may go on unheard; the one unheard longest makes room
 MOST_ENDED = 2000
-_LOG_LIMIT = 8 * 1024**2  # bytes; the lines of a build are shared by all of its launches
 _BREATH = 64  # events after which others get a turn
 
 
@@ -109,9 +108,12 @@ class Launches:
         new_id: Callable[[], str],
         grace: float,
         kept: float = KEPT,
-        log_limit: int = _LOG_LIMIT,
+        log_limit: int,
     ) -> None:
-        """`new_id` draws the unguessable name of a launch: 16 to 64 characters of URL-safe base64."""
+        """`new_id` draws the unguessable name of a launch: 16 to 64 characters of URL-safe base64.
+
+        `log_limit` bytes of each are kept; the lines of a build are objects that all its launches share.
+        """
         self._run = run
         self._tell = tell
         self._new_id = new_id

@@ -62,3 +62,19 @@ def test_many_events_together_are_no_large_event() -> None:
     parser = EventParser(largest=100)
     assert len(parser.feed(b"data: 0123456789\n\n" * 1000)) == 1000
     assert not parser.pending
+
+
+def test_an_id_holds_until_the_next_one() -> None:
+    stream = (
+        b"data: a\n\nid: 1\ndata: b\n\ndata: c\n\nid\ndata: d\n\nid:2\n\ndata: e\n\nid: \xc3\xa4\ndata: f\n\n"
+    )
+    assert EventParser().feed(stream) == [
+        (b"a", ""),
+        (b"b", "1"),
+        (b"c", "1"),
+        (b"d", ""),
+        (b"e", "2"),
+        (b"f", ""),
+    ]
+    assert EventParser().feed(b"id: 1\nid: a\0b\ndata: x\n\n") == [(b"x", "1")]
+    assert EventParser().feed(b"id: " + b"x" * 300 + b"\ndata: x\n\n") == [(b"x", "")]

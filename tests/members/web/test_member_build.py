@@ -68,7 +68,7 @@ def make_app(launches: Told, told: Listener, gate: Gate | None = None, **about: 
     app = web.Application()
     app[ABOUT] = About(**(known | about))
     app[GATE] = gate or Gate()
-    app[LAUNCHES] = Launches(launches.run, told, new_id=lambda: ID, grace=GRACE)
+    app[LAUNCHES] = Launches(launches.run, told, new_id=lambda: ID, grace=GRACE, log_limit=10**6)
     app[HEALTH] = Health(checks(store, FakeHub(), builds, 9), told)
     app[METRICS] = lambda accept: (b"# metrics\n", "text/plain; version=0.0.4")
     app[TELL] = told
