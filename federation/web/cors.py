@@ -8,13 +8,18 @@ from aiohttp import web
 
 CORS: Mapping[str, str] = {
     "Access-Control-Allow-Origin": "*",
-    "Access-Control-Allow-Headers": "cache-control",
+    "Access-Control-Allow-Headers": "cache-control, last-event-id",
 }
 
 
 async def allowed(request: web.Request) -> web.Response:
-    """The answer to a browser that asks before it reads from another site."""
-    return web.Response(headers={**CORS, "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS"})
+    """The answer to a browser that asks before it reads from another site. BinderHub's own client sends the
+    last two headers; nothing here reads them, but refusing them would refuse its launches."""
+    headers = f"{CORS['Access-Control-Allow-Headers']}, authorization, x-xsrftoken"
+    methods = "GET, HEAD, OPTIONS"
+    return web.Response(
+        headers={**CORS, "Access-Control-Allow-Headers": headers, "Access-Control-Allow-Methods": methods}
+    )
 
 
 def open_to_all(

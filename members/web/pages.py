@@ -58,8 +58,10 @@ async def legacy_redirect(request: web.Request) -> web.Response:
 
 
 async def options(request: web.Request) -> web.Response:
-    """A preflight: the answer is in the headers that all answers have."""
-    return web.Response(headers={"Access-Control-Allow-Methods": "GET, HEAD, OPTIONS"})
+    """A preflight. BinderHub's own client sends the last two headers, and other origins may use it too."""
+    allowed = "cache-control, last-event-id, authorization, x-xsrftoken"
+    headers = {"Access-Control-Allow-Methods": "GET, HEAD, OPTIONS", "Access-Control-Allow-Headers": allowed}
+    return web.Response(headers=headers)
 
 
 async def not_found(request: web.Request) -> web.Response:

@@ -11,7 +11,9 @@ import pytest
 from member_fakes import FakeHub
 from member_stage import SPEC, RunningMember, running_member
 from playwright.async_api import Page, async_playwright, expect
+from test_through_the_front_door import SECRET, front_door
 
+from federation.core.rules import Mode
 from members.core.model import BuildFailed, BuildLine
 
 pytestmark = pytest.mark.e2e
@@ -36,7 +38,7 @@ async def page() -> AsyncIterator[Page]:
 @pytest.fixture
 async def member(tmp_path: Path) -> AsyncIterator[RunningMember]:
     """Behind a base URL, and with so strict a rate limit that only launches with a token can all succeed."""
-    text = "base_url: /binder/\nrate_limit: {launches: 1}\nsessions: {max: null}\n"
+    text = f"base_url: /binder/\nrate_limit: {{launches: 1}}\nbuild_tokens: {{secret: {SECRET}}}\n"
     async with running_member(tmp_path, text) as running:
         yield running
 
@@ -122,3 +124,31 @@ async def test_targets_are_judged_as_the_front_door_does(member: RunningMember, 
     assert await page.evaluate(script, vectors["safe"]) == [vector["target"] for vector in vectors["safe"]]
     answers = await page.evaluate(script, unsafe)
     assert [v for v, told in zip(unsafe, answers, strict=True) if v["why"] not in told["refused"]] == []
+
+
+async def test_a_refreshed_page_joins_its_launch(member: RunningMember, page: Page) -> None:
+    member.hub.gate.clear()
+    await page.goto(f"{member.url}v2/{SPEC}?urlpath=lab")
+    await expect(page.locator("#log")).to_contain_text("Server requested")
+    await page.reload()
+    await expect(page.locator("#log")).to_contain_text("Server requested")
+    member.hub.gate.set()
+    await page.wait_for_url("**/user/**")
+    assert len(member.hub.created) == 1
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+async def test_the_front_doors_page_launches_with_its_token_and_a_refreshed_one_joins(
+    member: RunningMember, page: Page, mode: Mode
+) -> None:
+    """Three launches where a visitor without tokens has one; each page after a refresh has a token of its own."""
+    async with front_door(member, mode) as door:
+        for number in range(3):
+            member.hub.gate.clear()
+            await page.goto(f"{door}/v2/{SPEC}")
+            await expect(page.locator("#log-lines")).to_contain_text("Server requested")
+            await page.reload()
+            await expect(page.locator("#log-lines")).to_contain_text("Server requested")
+            member.hub.gate.set()
+            await page.wait_for_url("**/user/**")
+            assert len(member.hub.created) == number + 1
