@@ -22,7 +22,7 @@ from members.core.labels import Labels, labels
 from members.providers.clone import clone_credentials
 from members.providers.git import GitConfig
 from members.runtimes.hub import access_to, accounts_of, lost
-from members.runtimes.registry import docker_config_folder, registry_place
+from members.runtimes.registry import docker_config_folder, registry_place, usage_listeners
 from members.runtimes.world import RuntimeFailed, World
 from members.settings import Settings
 
@@ -67,7 +67,10 @@ async def docker_world(settings: Settings, tell: Tell) -> AsyncIterator[World]:
         stack.push_async_callback(images.close)
         access = await stack.enter_async_context(access_to(hub, settings))
         tell(Note(f"Isolation of sessions is {_ISOLATION}"))
-        yield World(images, builder, access.client, _ISOLATION, lambda: lost(hub), login=access.login)
+        listeners = await stack.enter_async_context(usage_listeners(settings, registry, tell))
+        yield World(
+            images, builder, access.client, _ISOLATION, lambda: lost(hub), listeners, login=access.login
+        )
 
 
 def docker_host(settings: Settings, environ: Mapping[str, str]) -> str:

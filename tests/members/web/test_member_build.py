@@ -23,6 +23,7 @@ from members.web.accept import accepts_events
 from members.web.build import encode
 from members.web.gate import GATE, Gate
 from members.web.keys import ABOUT, HEALTH, LAUNCHES, METRICS, TELL, About
+from members.web.login import VISITORS, Visitors
 from members.web.routes import add_routes
 
 EVENTS = {"Accept": "text/event-stream"}
@@ -53,7 +54,9 @@ class Told:
             self.left += 1
 
 
-def make_app(launches: Told, told: Listener, gate: Gate | None = None, **about: Any) -> web.Application:
+def make_app(
+    launches: Told, told: Listener, gate: Gate | None = None, visitors: Visitors | None = None, **about: Any
+) -> web.Application:
     store = FakeStore()
     builds = Builds(FakeBuilder(store), store, told, concurrent=1, timeout=9, log_limit=1000)
     known: dict[str, Any] = {
@@ -68,6 +71,8 @@ def make_app(launches: Told, told: Listener, gate: Gate | None = None, **about: 
     app = web.Application()
     app[ABOUT] = About(**(known | about))
     app[GATE] = gate or Gate()
+    if visitors is not None:
+        app[VISITORS] = visitors
     app[LAUNCHES] = Launches(launches.run, told, new_id=lambda: ID, grace=GRACE, log_limit=10**6)
     app[HEALTH] = Health(checks(store, FakeHub(), builds, 9), told)
     app[METRICS] = lambda accept: (b"# metrics\n", "text/plain; version=0.0.4")

@@ -14,7 +14,17 @@ from test_member_build import EVENTS, Told, make_app
 from yarl import URL
 
 from members.core.ratelimit import RateLimiter
-from members.web.gate import NEW_LAUNCH, Gate, accept, banned, build_only, build_token, networks, rate_limit
+from members.web.gate import (
+    NEW_LAUNCH,
+    Gate,
+    accept,
+    banned,
+    build_only,
+    build_token,
+    logged_in,
+    networks,
+    rate_limit,
+)
 from members.web.tokens import BuildTokens
 
 SECRET = bytes(range(32))
