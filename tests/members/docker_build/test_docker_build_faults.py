@@ -67,11 +67,11 @@ async def test_an_engine_stopped_in_mid_build_is_the_members_fault(tmp_path: Pat
 async def test_a_registry_that_takes_nothing_more_is_given_up(
     workshop: Workshop, registry: RunningRegistry
 ) -> None:
-    builder = workshop.builder(push=True, limits=replace(USUAL, silence=3))
+    builder = workshop.builder(push=True, limits=replace(USUAL, silence=15))
     repository = workshop.dockerfile("head -c 20000000 /dev/urandom > /tmp/data")
     async with fault_proxy("127.0.0.1", registry.port) as proxy:
         proxy.stall_after = 2_000_000
-        with raises(BuildBroken, match="registry of images took nothing for 3 seconds"):
+        with raises(BuildBroken, match="registry of images took nothing for 15 seconds"):
             await built(builder, repository, f"{proxy.host}/stalled/push:1")
     assert workshop.left_over() == []
     await builder.close()
