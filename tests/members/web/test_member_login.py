@@ -89,7 +89,7 @@ async def test_pages_lead_to_the_login(member: aiohttp.ClientSession, path: str)
     async with member.get(path, allow_redirects=False) as page:
         assert page.status == 302
         assert page.headers["Location"].startswith("https://hub.example.org/login?state=")
-        assert "Secure; SameSite=Lax" in page.headers["Set-Cookie"]
+        assert "SameSite=Lax; Secure" in page.headers["Set-Cookie"]
     async with member.get(path, headers={"Authorization": "Bearer adas"}, allow_redirects=False) as page:
         assert not page.headers.get("Location", "").startswith("https://hub.example.org/")
 
