@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 
-from federation.local.layout import FRONT_DOOR
+from federation.local.layout import FRONT_DOOR, REGISTRY
 from federation.local.plan import Plan
 from federation.local.report import Report
 
@@ -57,6 +57,8 @@ def _verdict(
         return ready
     if failures(FRONT_DOOR) >= HOPELESS:
         raise NotReady(f"the front door ended {HOPELESS} times")
+    if plan.docker is not None and failures(REGISTRY) >= HOPELESS:
+        raise NotReady(f"the registry ended {HOPELESS} times")
     if lost:
         raise NotReady(f"{' and '.join(missing)} ended {HOPELESS} times")
     if late:

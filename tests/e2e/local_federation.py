@@ -76,7 +76,16 @@ class Federation:
         with (self.folder / "output").open("ab") as output:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "federation.cli", "up", "--port", str(self.port)),
+                    *(
+                        sys.executable,
+                        "-m",
+                        "federation.cli",
+                        "up",
+                        "--port",
+                        str(self.port),
+                        "--runtime",
+                        "process",
+                    ),
                     *("--config", str(self.folder / "local.yaml"), "--state-dir", str(self.state)),
                     *("--ready-file", str(self.folder / "ready.json")),
                 ],
