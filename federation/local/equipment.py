@@ -13,8 +13,8 @@ import aiohttp
 
 from federation.local.engine import NoEngine, engine_host, engine_version, has_image, pull
 
-# Made by `make docker-tools`; what repositories are built on where repo2docker's own base is out of reach.
-VENV_BASE = "binder-r2d-base:bookworm"
+# Made by `make base-image`; what repositories are built on where repo2docker's own base is out of reach.
+VENV_BASE = "binder-base:venv"
 # repo2docker's own base, and where it and what its buildpacks install come from.
 STOCK_BASE = "buildpack-deps:24.04"
 STOCK_SOURCES = ("https://registry-1.docker.io/v2/", "https://conda.anaconda.org/")
@@ -135,7 +135,7 @@ async def _base(host: str, member: Mapping[str, Any], sources: Sequence[str]) ->
     if venv_here:
         return Base("venv", VENV_BASE)
     return _Lack(
-        f"there is nothing to build on: the engine has no image {VENV_BASE},"
+        f"there is nothing to build on: the engine has no image {VENV_BASE} (`make base-image` makes it),"
         " and Docker Hub and conda's hosts, where repo2docker's own base comes from, are out of reach"
     )
 

@@ -10,12 +10,13 @@ from typing import Any
 import aiohttp
 
 from federation.local.layout import FRONT_DOOR, REGISTRY
-from federation.local.plan import Plan
+from federation.local.plan import DockerPlan, Plan
 from federation.local.report import Report
 
 _LIMIT = (
     180.0  # seconds for everything; a member on a slow machine needs its hub, its proxy and their imports
 )
+_REGISTRY_LIMIT = 60.0
 _LOOK_EVERY = 0.2
 _ANSWER = aiohttp.ClientTimeout(total=5)
 HOPELESS = 3  # ends in a row, without ever having been ready
@@ -45,6 +46,18 @@ async def wait_ready(plan: Plan, failures: Callable[[str], int], report: Report)
             await asyncio.sleep(_LOOK_EVERY)
 
 
+async def wait_registry(docker: DockerPlan, failures: Callable[[str], int]) -> None:
+    """Returns as soon as the registry answers: members on Docker do not start without. Raises NotReady."""
+    begun = time.monotonic()
+    async with aiohttp.ClientSession(timeout=_ANSWER) as session:
+        while not await _answers(session, f"{docker.registry_url}/v2/"):
+            if failures(REGISTRY) >= HOPELESS:
+                raise NotReady(f"the registry ended {HOPELESS} times")
+            if time.monotonic() - begun > _REGISTRY_LIMIT:
+                raise NotReady(f"the registry did not answer within {_REGISTRY_LIMIT:.0f} s")
+            await asyncio.sleep(_LOOK_EVERY)
+
+
 def _verdict(
     plan: Plan, active: set[str], failures: Callable[[str], int], waited: float
 ) -> tuple[str, ...] | None:
@@ -57,8 +70,6 @@ def _verdict(
         return ready
     if failures(FRONT_DOOR) >= HOPELESS:
         raise NotReady(f"the front door ended {HOPELESS} times")
-    if plan.docker is not None and failures(REGISTRY) >= HOPELESS:
-        raise NotReady(f"the registry ended {HOPELESS} times")
     if lost:
         raise NotReady(f"{' and '.join(missing)} ended {HOPELESS} times")
     if late:

@@ -61,8 +61,9 @@ class Supervisor:
         self._listener = listener
         self._stopping = asyncio.Event()
 
-    def start(self) -> None:
-        for kept in self._kept.values():
+    def start(self, names: Collection[str]) -> None:
+        """Starts these programs and keeps them running; each is started once."""
+        for kept in (self._kept[name] for name in names):
             kept.task = asyncio.create_task(self._keep(kept), name=f"keep {kept.program.name}")
 
     def pid(self, name: str) -> int | None:

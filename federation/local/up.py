@@ -12,13 +12,13 @@ from typing import Any
 import uvloop
 
 from federation.local.equipment import Docker, find_docker
-from federation.local.layout import Layout
+from federation.local.layout import REGISTRY, Layout
 from federation.local.leftovers import end_leftovers
 from federation.local.lock import hold
 from federation.local.orphans import adopt_orphans
 from federation.local.plan import DockerPlan, Plan
 from federation.local.prepare import Wish, make_plan, programs, set_old_logs_aside, write_configurations
-from federation.local.readiness import NotReady, isolation, wait_ready
+from federation.local.readiness import NotReady, isolation, wait_ready, wait_registry
 from federation.local.ready_file import operator_token, ready_text, write_ready
 from federation.local.registry import kept_port
 from federation.local.report import Report, ending, tail
@@ -105,7 +105,6 @@ class _Up:
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as nohup sets it
                 loop.add_signal_handler(number, self._asked_to_stop)
         self._remove_ready_files()
-        self._supervisor.start()
         try:
             if await self._before_stop(self._become_ready()):
                 await self._before_stop(self._supervisor.watch())
@@ -117,6 +116,7 @@ class _Up:
 
     async def _become_ready(self) -> None:
         with self._report.step(f"Starting {len(self._plan.members)} members and the front door"):
+            await self._start()
             ready = await wait_ready(self._plan, self._supervisor.failures, self._report)
         self._ready = True
         self._write_ready()
@@ -128,6 +128,13 @@ class _Up:
         self._report.say(f"Logs:      {self._layout.logs}")
         self._report.say("Stop:      Ctrl-C here (what was built stays for the next start)")
         self._report.say(f"Federation ready: {self._plan.url}")
+
+    async def _start(self) -> None:
+        """The registry first: members on Docker refuse to start without it."""
+        if self._plan.docker is not None:
+            self._supervisor.start([REGISTRY])
+            await wait_registry(self._plan.docker, self._supervisor.failures)
+        self._supervisor.start([name for name in self._ports if name != REGISTRY])
 
     async def _before_stop(self, work: Coroutine[Any, Any, None]) -> bool:
         """Runs the work: True when it ended, False when somebody asked to stop; raises what is broken."""
