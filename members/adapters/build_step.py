@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from members.core.model import BuildBroken, BuildFailed
 
 _CHUNK = 1 << 16
-_LONGEST = 4096  # characters; a longer line is told in pieces
+_LONGEST = 4096  # characters of a line
 _KEPT = 40  # last lines of a failed step
 _GRACE = 10.0  # seconds from SIGTERM to SIGKILL for the sandbox itself
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -63,11 +63,11 @@ class StepFailed(Exception):
 
 
 async def step(
-    argv: Sequence[str], environment: Mapping[str, str], budget: Budget
+    argv: Sequence[str], environment: Mapping[str, str], budget: Budget, *, longest: int = _LONGEST
 ) -> AsyncGenerator[str, None]:
     """Runs `argv` (from `sandbox.wrap`) and tells its lines, each with a newline.
 
-    Standard error is among them.
+    Standard error is among them. A line of more than `longest` characters is told in pieces.
 
     Raises StepFailed, BuildFailed when the budget is used up and BuildBroken when it cannot be started.
     However this ends, also by closing it early, the command and all that it started are gone then.
@@ -86,7 +86,7 @@ async def step(
     last: list[str] = []
     try:
         assert process.stdout is not None
-        async for line in _lines(process.stdout, budget):
+        async for line in _lines(process.stdout, budget, longest):
             last = [*last[1 - _KEPT :], line]
             yield line
         async with budget.limit():
@@ -97,7 +97,7 @@ async def step(
         raise StepFailed(status, last)
 
 
-async def _lines(stream: asyncio.StreamReader, budget: Budget) -> AsyncGenerator[str, None]:
+async def _lines(stream: asyncio.StreamReader, budget: Budget, longest: int) -> AsyncGenerator[str, None]:
     """Lines as they come, at once.
 
     Carriage returns end one too, so that progress bars do not run together.
@@ -110,11 +110,11 @@ async def _lines(stream: asyncio.StreamReader, budget: Budget) -> AsyncGenerator
         budget.spend(len(chunk))
         *complete, rest = _LINE_END.split(rest + decoder.decode(chunk, not chunk))
         for line in complete:
-            for start in range(0, len(line) or 1, _LONGEST):
-                yield line[start : start + _LONGEST] + "\n"
-        while len(rest) > _LONGEST:
-            yield rest[:_LONGEST] + "\n"
-            rest = rest[_LONGEST:]
+            for start in range(0, len(line) or 1, longest):
+                yield line[start : start + longest] + "\n"
+        while len(rest) > longest:
+            yield rest[:longest] + "\n"
+            rest = rest[longest:]
         if not chunk:
             if rest:
                 yield rest + "\n"

@@ -53,7 +53,7 @@ class Git:
         """Puts the commit into the bench's home. Raises BuildFailed or BuildBroken."""
         if not _COMMIT.fullmatch(commit):
             raise BuildBroken(f"{commit!r} is no full git commit")
-        self._require_allowed(url)
+        require_allowed(url, self.protocols, self.file_roots)
         yield BuildLine("Picked Git content provider.\n", None)
         yield BuildLine(f"Cloning into '{HOME}'...\n", "fetching")
         (bench.tmp / "gitconfig").write_text(_CONFIG, encoding="utf-8")
@@ -100,13 +100,14 @@ class Git:
             "GIT_CONFIG_GLOBAL": bench.seen(bench.tmp / "gitconfig"),
         }
 
-    def _require_allowed(self, url: str) -> None:
-        """A second look: providers check URLs too, but this is where one would do harm."""
-        parts = urlsplit(url)
-        if parts.scheme not in self.protocols or "::" in url.partition("//")[0]:
-            raise BuildFailed(f"{url!r} cannot be fetched: {', '.join(self.protocols)} are allowed here.")
-        if parts.scheme != "file":
-            return
-        path = Path(unquote(parts.path)).resolve()
-        if not any(path.is_relative_to(root.resolve()) for root in self.file_roots):
-            raise BuildFailed(f"{url!r} is not a repository that this member may open.")
+
+def require_allowed(url: str, protocols: Sequence[str], file_roots: Sequence[Path]) -> None:
+    """A second look: providers check URLs too, but this is where one would do harm. Raises BuildFailed."""
+    parts = urlsplit(url)
+    if parts.scheme not in protocols or "::" in url.partition("//")[0]:
+        raise BuildFailed(f"{url!r} cannot be fetched: {', '.join(protocols)} are allowed here.")
+    if parts.scheme != "file":
+        return
+    path = Path(unquote(parts.path)).resolve()
+    if not any(path.is_relative_to(root.resolve()) for root in file_roots):
+        raise BuildFailed(f"{url!r} is not a repository that this member may open.")

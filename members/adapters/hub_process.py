@@ -23,9 +23,8 @@ import aiohttp
 
 import members
 from members.adapters import hub_parameters, trees
-from members.adapters.hub_parameters import HubParameters
+from members.adapters.hub_parameters import HubParameters, Sessions
 from members.adapters.leash import leashed
-from members.core.model import Isolation
 
 CONFIG = Path(__file__).parent.parent / "hub" / "jupyterhub_config.py"
 _LARGEST_LOG = 10 * 1024**2  # bytes, then the log of the run before is set aside
@@ -53,9 +52,8 @@ class HubProcess:
         host: str,
         port: int,
         proxy_command: Sequence[str],
-        isolation: Isolation,
+        sessions: Sessions,
         public_url: str,
-        memory: int | None,
         max_sessions: int | None,
         idle_timeout: float,
         max_age: float,
@@ -67,8 +65,8 @@ class HubProcess:
         stop_limit: float = 20.0,
     ) -> None:
         """`host` and `port` are the proxy's, `public_url` is how visitors reach it (its path is the prefix of
-        all sessions). Times in seconds, memory in bytes for each session process, None is no limit.
-        `front_door` is where the page of an ended session leads.
+        all sessions), `sessions` what these run in. Times in seconds, None is no limit. `front_door` is where
+        the page of an ended session leads.
         """
         self._state_dir = state_dir.resolve()
         self._address = (host, port)
@@ -88,8 +86,7 @@ class HubProcess:
             api_token=secrets.token_hex(32),
             proxy_token=secrets.token_hex(32),
             cookie_secret=secrets.token_hex(32),
-            isolation=isolation,
-            memory=memory,
+            sessions=sessions,
             max_sessions=max_sessions,
             idle_timeout=idle_timeout,
             max_age=max_age,
@@ -109,7 +106,7 @@ class HubProcess:
     @property
     def proxied_api_url(self) -> str:
         """The same through the proxy, as visitors reach it; with trailing slash."""
-        return f"{self._parameters.bind_url}hub/api/"
+        return f"{self._parameters.own_url}hub/api/"
 
     @property
     def api_token(self) -> str:

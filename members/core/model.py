@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -73,6 +73,38 @@ class HealthCheck:
     ok: bool
     detail: tuple[tuple[str, object], ...] = ()
     ignore_failure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who pushes to and pulls from a registry. `registry` is its key in Docker's config.json.
+
+    The user name `<token>` says, as Docker's credential helpers do, that `password` is an identity token.
+    """
+
+    username: str
+    password: str = field(repr=False)
+    registry: str
+
+
+class RegistryState(StrEnum):
+    """How the common registry stands, for logs and for people; docs/registry.md says what to do about each."""
+
+    READY = "ready"  # it answers, gives images and takes them
+    READ_ONLY = "read-only"  # it gives images and takes none for now, as while its garbage is collected
+    DENIED = "denied"  # it refuses the credentials, or wants some and there are none
+    LIMITED = "limited"  # 429: it was asked too often
+    FAILING = "failing"  # 5xx, or answers that cannot be understood
+    NOT_A_REGISTRY = "not a registry"  # something answers there, and it does not speak the registry's API
+    UNREACHABLE = "unreachable"  # no connection, or no answer in time
+
+
+class RegistryDown(Exception):
+    """The registry gave no clear answer; the message says what it did, `state` what kind of trouble it is."""
+
+    def __init__(self, message: str, state: RegistryState) -> None:
+        super().__init__(message)
+        self.state = state
 
 
 class BuildFailed(Exception):

@@ -1,6 +1,6 @@
 """Sets JupyterHub up in BinderHub's manner: temporary users, no login, driven by one service token.
 
-Knows JupyterHub's settings; the sessions themselves are members/hub/spawner.py's.
+Knows JupyterHub's settings; the sessions themselves are the spawners'.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from pathlib import Path
 
 from traitlets.config import Config
 
-from members.adapters.hub_parameters import HubParameters
+from members.adapters.hub_parameters import DockerSessions, HubParameters, ProcessSessions
 from members.adapters.leash import leashed
-from members.hub.spawner import SessionSpawner, require_options
+from members.hub import docker_spawner, process_spawner
+from members.hub.jupyter import require_options
 from members.hub.steady_proxy import SteadyProxy
 
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -93,18 +94,17 @@ def _activity(c: Config, parameters: HubParameters) -> None:
 
 def _sessions(c: Config, parameters: HubParameters) -> None:
     hub = c.JupyterHub
-    hub.spawner_class = SessionSpawner
     # A launch follows the progress stream; the request that starts it does not wait.
     hub.tornado_settings = {"slow_spawn_timeout": 0}
     hub.active_server_limit = parameters.max_sessions or 0
     hub.concurrent_spawn_limit = 0  # the limit above is the only one
-    spawner = c.SessionSpawner
+    spawner = c.Spawner
     spawner.apply_user_options = require_options
     spawner.start_timeout = max(1, int(parameters.launch_timeout))
     spawner.http_timeout = max(1, int(parameters.launch_timeout))
     spawner.poll_interval = 5  # seconds until a session that ended by itself is noticed
-    spawner.state_dir = str(parameters.state_dir)
-    spawner.sessions_dir = str(parameters.sessions_dir)
-    spawner.isolation = parameters.isolation
-    spawner.memory = parameters.memory
-    spawner.allow_origin = parameters.allow_origin
+    match parameters.sessions:
+        case ProcessSessions() as sessions:
+            process_spawner.configure(c, parameters, sessions)
+        case DockerSessions() as sessions:
+            docker_spawner.configure(c, parameters, sessions)

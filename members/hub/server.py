@@ -10,22 +10,13 @@ from pathlib import Path
 from members.adapters.sandbox import ENVIRONMENT, HOME, Mount, inside
 from members.core.model import Isolation
 from members.hub import layer
+from members.hub.jupyter import arguments, variables
 
 LAYER = Path("/srv/binder/session")  # where a session's own packages are mounted
-_APPLICATIONS = ("NotebookApp", "ServerApp")  # old servers read the first, new ones the second
 # What a session gets of the member's environment: language, time zone and the way to the network.
 _PASSED_ON = (
     *("LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
-)
-# BinderHub's variable and the launch's option it is filled from.
-_BINDER_VARIABLES = (
-    ("BINDER_REPO_URL", "repo_url"),
-    ("BINDER_REF_URL", "binder_ref_url"),
-    ("BINDER_LAUNCH_HOST", "binder_launch_host"),
-    ("BINDER_REQUEST", "binder_request"),
-    ("BINDER_PERSISTENT_REQUEST", "binder_persistent_request"),
-    ("BINDER_CLIENT_IP", "binder_client_ip"),
 )
 
 
@@ -66,26 +57,14 @@ class Places:
 
 
 def command(places: Places, *, start: str | None, port: int, base_url: str, allow_origin: str) -> list[str]:
-    """The image's JupyterLab, started by the repository's `start` script (relative to home) if it has one.
-
-    The token is not here but in the environment: command lines are shown to everyone.
-    """
+    """The image's JupyterLab, started by the repository's `start` script (relative to home) if it has one."""
     settings = {
         "ip": "127.0.0.1",
         "port": str(port),
-        "port_retries": "0",
-        "base_url": base_url,
         "default_url": "/lab",
-        "trust_xheaders": "True",
-        "allow_remote_access": "True",  # the visitor's Host header is the public one
         "allow_root": "True",
-        "open_browser": "False",
     }
-    if allow_origin:
-        settings["allow_origin"] = allow_origin
-    if allow_origin == "*":
-        settings["allow_origin_pat"] = ".*"
-    options = [f"--{name}.{key}={value}" for key, value in settings.items() for name in _APPLICATIONS]
+    options = arguments(settings, base_url=base_url, allow_origin=allow_origin)
     lab = [str(places.seen(places.environment / "bin" / "jupyter-lab")), *options]
     return [*_start_script(places, start), *lab]
 
@@ -115,14 +94,11 @@ def environment(
         "SHELL": "/bin/bash",
         "NB_PYTHON_PREFIX": env,
         "KERNEL_PYTHON_PREFIX": env,
-        "JUPYTER_TOKEN": str(options["token"]),
-        "JUPYTERHUB_USER": user,
-        "JUPYTERHUB_SERVICE_PREFIX": base_url,
     }
+    found |= variables(options, user=user, base_url=base_url)
     found.setdefault("LANG", "C.UTF-8")
     if places.isolation is Isolation.NONE:
         found["TMPDIR"] = str(places.temporary)
-    found |= {name: str(options[key]) for name, key in _BINDER_VARIABLES if options.get(key) is not None}
     return found
 
 

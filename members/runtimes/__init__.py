@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
+from members.runtimes.docker import docker_world
 from members.runtimes.process import process_world
 from members.runtimes.world import OpenWorld
 
-RUNTIMES: Mapping[str, OpenWorld] = {"process": process_world}
+RUNTIMES: Mapping[str, OpenWorld] = {"process": process_world, "docker": docker_world}

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from members.adapters import trees
+from members.adapters.hub_parameters import ProcessSessions
 from members.adapters.hub_process import HubProcess
 from members.adapters.oci_layout import OciLayoutStore
 from members.adapters.process_build import ProcessBuilder
@@ -77,9 +78,8 @@ def _hub(settings: Settings, isolation: Isolation, proxy: Sequence[str]) -> HubP
         host=settings.host,
         port=settings.hub.port,
         proxy_command=proxy,
-        isolation=isolation,
+        sessions=ProcessSessions(isolation=isolation, memory=settings.sessions.memory or _SESSION_MEMORY),
         public_url=settings.hub_url,
-        memory=settings.sessions.memory or _SESSION_MEMORY,
         max_sessions=settings.sessions.max,
         idle_timeout=settings.sessions.idle_timeout,
         max_age=settings.sessions.max_age,

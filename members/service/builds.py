@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from members.core.buildlog import BuildLog
 from members.core.facts import BuildEnded, BuildStarted, BuildStatus, Tell, Trouble
 from members.core.model import BuildBroken, BuildFailed, BuildLine, Resolved
+from members.service.places import Places
 from members.service.ports import Builder, ImageStore
 from members.service.streams import closing
 
@@ -69,7 +70,7 @@ class Builds:
         self._builder = builder
         self._store = store
         self._tell = tell
-        self._places = asyncio.Semaphore(concurrent)
+        self._places = Places(concurrent)
         self._timeout = timeout
         self._log_limit = log_limit
         self._builds: dict[str, _Build] = {}
@@ -140,9 +141,11 @@ class Builds:
 
     async def _run(self, build: _Build) -> Fault | None:
         """Waits for a place and builds. Returns what went wrong; None when the image is stored."""
-        if self._places.locked():
-            build.tell(BuildLine("All places for builds are taken; waiting for one.\n", "waiting"))
-        async with self._places:
+
+        def moved(number: int) -> None:
+            build.tell(BuildLine(f"Waiting for a place to build: number {number} in the queue.\n", "waiting"))
+
+        async with self._places.taken(moved):
             build.started = True
             try:
                 # Another member, or the build before this one, may have stored it in the meantime.

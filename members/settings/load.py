@@ -151,8 +151,19 @@ def _shown(key: Key, data: Any) -> str:
             data = data[part]
     except (KeyError, IndexError, TypeError):
         return "the default"
-    text = repr(data)
+    text = repr(_without_secrets(data))
     return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "…"
+
+
+def _without_secrets(data: Any) -> Any:
+    if isinstance(data, list):
+        return [_without_secrets(below) for below in data]
+    if not isinstance(data, dict):
+        return data
+    return {
+        key: "(not shown)" if _SECRET.search(str(key)) else _without_secrets(below)
+        for key, below in data.items()
+    }
 
 
 def _line(key: Key, lines: Mapping[Key, int]) -> int:

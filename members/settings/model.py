@@ -14,6 +14,7 @@ from pydantic import (
     field_validator,
 )
 
+from members.core import imageref
 from members.providers import KINDS
 from members.providers.base import Kind, ProviderConfig
 from members.providers.fields import Folder
@@ -91,6 +92,23 @@ class Settings(Section):
         if hub.port == info.data.get("port"):
             raise ValueError(f"port {hub.port} is the member's own: expected another one")
         return hub
+
+    @field_validator("registry")
+    @classmethod
+    def _where_names_lead(cls, registry: Registry, info: ValidationInfo) -> Registry:
+        """An engine pushes an image where its name says, so name and registry must agree."""
+        prefix = info.data.get("image_prefix")
+        if info.data.get("runtime") != "docker" or prefix is None or registry.url is None:
+            return registry
+        hub = imageref.host_of(registry.url) == imageref.HUB
+        named = imageref.parse(f"{prefix}x")
+        if registry.kind == "helper" or ((named.host == imageref.HUB) is hub and "/" in prefix):
+            return registry
+        example = "account/binder-" if hub else f"{imageref.host_of(registry.url)}/binder-"
+        raise ValueError(
+            f"image_prefix is {prefix!r}, and engines push where an image's name leads: "
+            f"expected an image_prefix such as {example}"
+        )
 
     @field_validator("images")
     @classmethod

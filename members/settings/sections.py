@@ -65,6 +65,7 @@ class Build(Section):
     memory: Size = 4 * 1024**3
     output: Size = 20 * 1024**2
     disk: Size = 4 * 1024**3
+    pids: Annotated[int, Field(ge=16)] = 4096
     buildpacks: Literal["stock", "venv"] = "stock"
     base_image: str | None = None
     appendix: str = ""

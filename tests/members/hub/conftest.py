@@ -18,6 +18,7 @@ import pytest
 import pytest_asyncio
 
 from members.adapters.hub_client import HubClient, HubSession
+from members.adapters.hub_parameters import ProcessSessions
 from members.adapters.hub_process import HubProcess
 from members.adapters.oci_layout import START_LABEL, unpacked_path
 from members.adapters.proxy_install import ensure_proxy
@@ -102,9 +103,8 @@ def hub_options(state_dir: Path, isolation: Isolation, proxy_command: list[str])
         "host": "127.0.0.1",
         "port": port,
         "proxy_command": proxy_command,
-        "isolation": isolation,
+        "sessions": ProcessSessions(isolation=isolation, memory=8 * 1024**3),
         "public_url": f"http://127.0.0.1:{port}/",
-        "memory": 8 * 1024**3,
         "max_sessions": 4,
         "idle_timeout": 600.0,
         "max_age": 3600.0,
@@ -117,14 +117,14 @@ def hub_options(state_dir: Path, isolation: Isolation, proxy_command: list[str])
 async def running(options: dict[str, object]) -> AsyncIterator[Running]:
     """A hub from start to end."""
     hub = HubProcess(**options)  # type: ignore[arg-type]
-    url, state_dir, isolation = str(options["public_url"]), options["state_dir"], options["isolation"]
+    url, state_dir, sessions = str(options["public_url"]), options["state_dir"], options["sessions"]
     assert isinstance(state_dir, Path)
-    assert isinstance(isolation, Isolation)
+    assert isinstance(sessions, ProcessSessions)
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
         await hub.start()
         try:
             client = client_of(http, hub.api_url, hub.api_token, url)
-            yield Running(hub, client, url, state_dir, isolation, http)
+            yield Running(hub, client, url, state_dir, sessions.isolation, http)
         finally:
             await hub.stop()
 

@@ -34,12 +34,14 @@ ROOT = Path(__file__).parents[3]
 MEMBER = """
 import asyncio, json, sys
 from pathlib import Path
+from members.adapters.hub_parameters import ProcessSessions
 from members.adapters.hub_process import HubProcess
 from members.core.model import Isolation
 
 async def main():
     options = json.loads(sys.stdin.readline())
-    options.update(state_dir=Path(options["state_dir"]), isolation=Isolation(options["isolation"]))
+    isolation = Isolation(options.pop("isolation"))
+    options.update(state_dir=Path(options["state_dir"]), sessions=ProcessSessions(isolation=isolation, memory=None))
     hub = HubProcess(**options)
     await hub.start()
     print(json.dumps({"api_url": hub.api_url, "api_token": hub.api_token, "pid": hub.pid}), flush=True)
@@ -69,7 +71,7 @@ async def test_kill_9_of_a_member_leaves_nothing(
     assert member.stdin is not None
     assert member.stdout is not None
     try:
-        member.stdin.write(json.dumps(options, default=str).encode() + b"\n")
+        member.stdin.write(json.dumps({**options, "sessions": None, "isolation": fence(isolation)}, default=str).encode() + b"\n")
         async with asyncio.timeout(60):
             hub = json.loads(await member.stdout.readline())
         async with aiohttp.ClientSession() as http:

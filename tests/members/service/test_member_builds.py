@@ -5,7 +5,7 @@ from member_fakes import IMAGE, FakeBuilder, FakeStore, Listener, resolved, unti
 from pytest import fixture, raises
 
 from members.core.facts import BuildEnded, BuildStarted, Trouble
-from members.core.model import BuildBroken, BuildFailed
+from members.core.model import BuildBroken, BuildFailed, BuildLine
 from members.service.builds import Builds
 
 
@@ -29,6 +29,10 @@ async def builds(store: FakeStore, builder: FakeBuilder, told: Listener) -> Asyn
     made = Builds(builder, store, told, concurrent=2, timeout=30, log_limit=10**6)
     yield made
     await made.close()
+
+
+def number(place: int) -> str:
+    return f"Waiting for a place to build: number {place} in the queue.\n"
 
 
 async def watch(builds: Builds, image: str = IMAGE) -> list[str]:
@@ -71,12 +75,66 @@ async def test_a_build_that_waits_for_a_place_is_given_up_with_its_last_watcher(
     running = [asyncio.create_task(watch(builds, image)) for image in ("a:1", "b:1")]
     await until(lambda: len(builder.begun) == 2)
     waiting = builds.watch(resolved(), "c:1")
-    assert (await anext(waiting)).message == "All places for builds are taken; waiting for one.\n"
+    assert (await anext(waiting)).message == number(1)
     await waiting.aclose()  # type: ignore[attr-defined]
     builder.gate.set()
     await asyncio.gather(*running)
     await asyncio.sleep(0.02)
     assert builder.begun == ["a:1", "b:1"]
+
+
+async def test_a_waiting_build_tells_each_change_of_its_number_in_the_queue(
+    builds: Builds, builder: FakeBuilder
+) -> None:
+    builder.gate.clear()
+    running = [asyncio.create_task(watch(builds, image)) for image in ("a:1", "b:1")]
+    await until(lambda: len(builder.begun) == 2)
+    waiting = []
+    for image in ("c:1", "d:1", "e:1"):
+        waiting.append(asyncio.create_task(watch(builds, image)))
+        await asyncio.sleep(0.02)
+    waiting[1].cancel()  # its only watcher leaves
+    await asyncio.wait({waiting[1]})
+    await asyncio.sleep(0.02)
+    builder.gate.set()
+    first, last = await asyncio.gather(waiting[0], waiting[2])
+    await asyncio.gather(*running)
+    built = ["one\n", "two\n", "three\n"]
+    assert first == [number(1), *built]
+    assert last[:2] == [number(3), number(2)]
+    assert last[-3:] == built
+    assert builder.begun == ["a:1", "b:1", "c:1", "e:1"]
+
+
+async def test_numbers_in_the_queue_are_told_as_waiting(builds: Builds, builder: FakeBuilder) -> None:
+    builder.gate.clear()
+    running = [asyncio.create_task(watch(builds, image)) for image in ("a:1", "b:1")]
+    await until(lambda: len(builder.begun) == 2)
+    waiting = builds.watch(resolved(), "c:1")
+    assert await anext(waiting) == BuildLine(number(1), "waiting")
+    await waiting.aclose()  # type: ignore[attr-defined]
+    builder.gate.set()
+    await asyncio.gather(*running)
+
+
+async def test_a_place_handed_over_as_its_build_is_given_up_is_not_lost(
+    builds: Builds, builder: FakeBuilder
+) -> None:
+    builder.gate.clear()
+    running = [asyncio.create_task(watch(builds, image)) for image in ("a:1", "b:1")]
+    await until(lambda: len(builder.begun) == 2)
+    given_up = asyncio.create_task(watch(builds, "c:1"))
+    next_one = asyncio.create_task(watch(builds, "d:1"))
+    await asyncio.sleep(0.02)
+    builder.gate.set()
+    while not builder.ended:
+        await asyncio.sleep(0)
+    given_up.cancel()
+    await asyncio.gather(*running)
+    assert (await next_one)[-1] == "three\n"
+    builder.most_at_once = 0
+    await asyncio.gather(*(watch(builds, f"z:{count}") for count in range(4)))
+    assert builder.most_at_once == 2  # both places are still there
 
 
 async def test_no_more_builds_at_once_than_places(builds: Builds, builder: FakeBuilder) -> None:

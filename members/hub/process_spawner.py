@@ -9,41 +9,42 @@ import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 from threading import Event
 from urllib.parse import quote
 
-import aiohttp
 from jupyterhub.spawner import LocalProcessSpawner, SpawnException
 from jupyterhub.utils import random_port
-from tornado.web import HTTPError
 from traitlets import Instance, Integer, Unicode, UseEnum
+from traitlets.config import Config
 
 from members.adapters import trees
 from members.adapters.blocking import blocking
+from members.adapters.hub_parameters import HubParameters, ProcessSessions
 from members.adapters.oci_layout import START_LABEL, labels_of, unpacked_path
 from members.adapters.sandbox import Limits, wrap
 from members.core.model import Isolation
 from members.hub import layer
+from members.hub.readiness import LOOK_EVERY, until_it_answers
 from members.hub.server import Places, command, environment, inherited
 
-_LOOK_EVERY = 0.05  # seconds between two looks whether a starting server answers
-_ANSWER_LIMIT = 5.0  # seconds that one such request may take
 _GRACE = 8.0  # seconds from SIGTERM to SIGKILL; without a sandbox the reaper itself takes up to five
 _SHOWN_LINES = 8  # of a failed server's log, for the visitor
 _REMOVAL_TRIES = 10
 
 
-def require_options(spawner: SessionSpawner, options: Mapping[str, object]) -> None:
-    """JupyterHub's hook before a start: refuses one without `image` or `token` with status 400."""
-    for name in ("image", "token"):
-        value = options.get(name)
-        if not isinstance(value, str) or not value:
-            raise HTTPError(400, f"{name} required")
+def configure(c: Config, parameters: HubParameters, sessions: ProcessSessions) -> None:
+    """Sessions are to be started here."""
+    c.JupyterHub.spawner_class = ProcessSpawner
+    spawner = c.ProcessSpawner
+    spawner.state_dir = str(parameters.state_dir)
+    spawner.sessions_dir = str(parameters.sessions_dir)
+    spawner.isolation = sessions.isolation
+    spawner.memory = sessions.memory
+    spawner.allow_origin = parameters.allow_origin
 
 
-class SessionSpawner(LocalProcessSpawner):
+class ProcessSpawner(LocalProcessSpawner):
     """Starts the image's own JupyterLab. Needs the options `image` and `token`; the rest is BinderHub's."""
 
     state_dir = Unicode(config=True, help="The member's folder, where images are unpacked.")
@@ -148,19 +149,12 @@ class SessionSpawner(LocalProcessSpawner):
 
     async def _until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
         """Returns at the server's first answer; raises SpawnException when its process has ended instead."""
-        url = f"http://127.0.0.1:{self.port}{self.server.base_url}api"
-        timeout = aiohttp.ClientTimeout(total=_ANSWER_LIMIT)
-        async with aiohttp.ClientSession(timeout=timeout) as http:
-            while True:
-                if process.poll() is not None:
-                    raise SpawnException(self._obituary(process.returncode), reason="exited")
-                try:
-                    async with http.get(url, allow_redirects=False) as response:
-                        if response.status < 500:
-                            return
-                except (aiohttp.ClientError, TimeoutError):
-                    pass
-                await asyncio.sleep(_LOOK_EVERY)
+
+        async def alive() -> None:
+            if process.poll() is not None:
+                raise SpawnException(self._obituary(process.returncode), reason="exited")
+
+        await until_it_answers(f"http://127.0.0.1:{self.port}{self.server.base_url}", alive)
 
     def _obituary(self, status: int) -> str:
         assert self.places is not None
@@ -175,5 +169,5 @@ async def _ended(process: subprocess.Popen[bytes], *, within: float) -> bool:
     while process.poll() is None:
         if asyncio.get_running_loop().time() > deadline:
             return False
-        await asyncio.sleep(_LOOK_EVERY)
+        await asyncio.sleep(LOOK_EVERY)
     return True

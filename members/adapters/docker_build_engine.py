@@ -1,0 +1,95 @@
+"""What a builder asks of its container engine with the docker command; knows no builds."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from members.adapters.environment import SYSTEM_PATH
+from members.core.model import BuildBroken
+
+_TIMEOUT = 20.0  # seconds for an answer
+_CLEAR_TIMEOUT = 300.0  # seconds for removing what is not needed any more
+_OURS = "label=repo2docker.repo"  # every image that repo2docker makes has it
+_BUILDX = (
+    "The docker command has no buildx plugin, which repo2docker needs: install docker-buildx-plugin "
+    "(Docker's packages) or docker-buildx (Debian's)."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """`root` is where the engine keeps images and builds, None when that is not on this machine."""
+
+    root: Path | None
+    cgroup_driver: str
+    cgroup_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class DockerCommand:
+    """The docker command for one engine. `config` is a folder for DOCKER_CONFIG. Every call blocks."""
+
+    host: str
+    config: Path
+    path: str = SYSTEM_PATH
+
+    def require(self) -> EngineFacts:
+        """Raises BuildBroken, saying what is missing, unless builds are possible."""
+        try:
+            self._run("buildx", "version")
+        except FileNotFoundError as error:
+            raise BuildBroken(
+                "The docker command was not found: install docker.io or docker-ce-cli."
+            ) from error
+        except (OSError, subprocess.SubprocessError) as error:
+            raise BuildBroken(_BUILDX) from error
+        try:
+            info = json.loads(self._run("info", "--format", "{{json .}}"))
+            if info.get("ServerErrors"):
+                raise BuildBroken(f"The container engine at {self.host}: {'; '.join(info['ServerErrors'])}")
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            raise BuildBroken(f"The container engine at {self.host} does not answer.") from error
+        root = Path(info.get("DockerRootDir") or "/nowhere")
+        return EngineFacts(
+            root if self.host.startswith("unix://") and root.is_dir() else None,
+            info.get("CgroupDriver") or "",
+            info.get("CgroupVersion") or "",
+        )
+
+    def answers(self) -> bool:
+        """Whether the engine is there."""
+        try:
+            self._run("version", "--format", "{{.Server.Version}}")
+        except (OSError, subprocess.SubprocessError):
+            return False
+        return True
+
+    def clear(self, keep: int | None) -> None:
+        """Removes images of builds that lost their name, and all but `keep` bytes of what builds cached.
+
+        What cannot be removed now is removed another time.
+        """
+        commands: list[Sequence[str]] = [("image", "prune", "--force", "--filter", _OURS)]
+        if keep is not None:
+            commands.append(("builder", "prune", "--force", "--keep-storage", str(keep)))
+        for command in commands:
+            try:
+                self._run(*command, timeout=_CLEAR_TIMEOUT)
+            except (OSError, subprocess.SubprocessError):
+                return
+
+    def _run(self, *arguments: str, timeout: float = _TIMEOUT) -> str:
+        variables = {"PATH": self.path, "DOCKER_HOST": self.host, "DOCKER_CONFIG": str(self.config)}
+        return subprocess.run(
+            ["docker", *arguments],
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=True,
+            text=True,
+            timeout=timeout,
+        ).stdout

@@ -1,0 +1,92 @@
+"""Whose fault a failed build is: the repository's, or this member's. Decides from evidence; asks nobody.
+
+Front doors hand a launch over to another member when a member is to blame, so a repository must not be able to
+have its own faults counted as the member's: see `Evidence`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from members.adapters.repo2docker_log import Evidence
+from members.core.model import BuildBroken, BuildFailed
+
+_KILLED = 128 + 9  # status of a process that the kernel or an operator ended
+
+# BuildKit's words for a step of the repository that ended with another status than 0.
+_STEP = re.compile(r"executor failed running|did not complete successfully: exit code")
+_STEP_KILLED = re.compile(r"exit code: 137\b")
+
+# What the tools say when something of this machine, or between it and the registry, does not work.
+_OURS = (
+    (
+        re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE),
+        "The disk of this member is full.",
+    ),
+    (
+        re.compile(r"failed to push|error pushing|(?:denied|unauthorized)\b.*\bpush", re.IGNORECASE),
+        "The image was built, but the registry of images did not take it.",
+    ),
+    (
+        re.compile(
+            r"failed to receive status|Cannot connect to the Docker daemon|error during connect"
+            r"|error reading from server|transport is closing|code = Unavailable"
+        ),
+        "The container engine of this member stopped in the middle of the build.",
+    ),
+)
+_NETWORK = (
+    r"no such host|connection refused|i/o timeout|network is unreachable|TLS handshake timeout|toomanyrequests"
+    r"|server misbehaving|context deadline exceeded|50[0-9] |connection reset|no route to host|: EOF"
+)
+_DOCKER_HUB = r"(?:registry-1|auth|index)\.docker\.io"
+_GIT_UNREACHABLE = re.compile(
+    r"could not resolve host|couldn't resolve host|unable to look up|failed to connect|connection timed out"
+    r"|connection refused|network is unreachable|no route to host|temporary failure in name resolution"
+    r"|the requested url returned error: 5\d\d|operation too slow|max retries exceeded",
+    re.IGNORECASE,
+)
+_TOOL = re.compile(r"The (?P<tool>docker commandline client|buildx plugin) must be installed")
+
+
+def judge(evidence: Evidence, status: int, *, base_image: str | None) -> BuildFailed | BuildBroken:
+    """The error to raise for a build of which repo2docker said `evidence` and ended with `status`."""
+    failed = evidence.failed or _last_word(evidence, status)
+    if evidence.failed is None and status == _KILLED:
+        return BuildBroken("The build was killed from outside on this member.")
+    tool = _TOOL.search(failed)
+    if tool:
+        return BuildBroken(f"The {tool['tool']} does not work on this member.")
+    if not evidence.building:
+        unreachable = _GIT_UNREACHABLE.search(evidence.git or failed)
+        if unreachable:
+            return BuildBroken("The repository's server could not be reached.")
+    if _STEP.search(evidence.error):
+        return BuildFailed(_with_hint(failed, evidence.error))
+    for pattern, message in _OURS:
+        if pattern.search(evidence.error):
+            return BuildBroken(message)
+    if _base_unreachable(evidence.error, base_image):
+        return BuildBroken("The image to build on could not be fetched: its registry does not answer.")
+    if failed.rstrip() == "Error during build:":  # Python's MemoryError has no text
+        return BuildFailed("Error during build: the repository is too large to be built with this memory.")
+    return BuildFailed(failed)
+
+
+def _last_word(evidence: Evidence, status: int) -> str:
+    words = evidence.other.strip().rpartition("\n")[2]
+    return f"{words} (exit status {status})" if words else f"The build ended with exit status {status}."
+
+
+def _with_hint(failed: str, error: str) -> str:
+    if _STEP_KILLED.search(error):
+        return f"{failed}\nA step was killed, most likely because it needed more memory than a build may use."
+    return failed
+
+
+def _base_unreachable(error: str, base_image: str | None) -> bool:
+    """Whether a registry that many repositories build on does not answer; one that a repository chose counts not."""
+    hosts = [_DOCKER_HUB]
+    if base_image is not None and "/" in base_image:
+        hosts.append(re.escape(base_image.partition("/")[0]))
+    return bool(re.search("|".join(hosts), error) and re.search(_NETWORK, error))
