@@ -102,7 +102,9 @@ def start_engine() -> Engine:
 
 def _demand_tools() -> None:
     if os.geteuid() != 0:
-        raise StageError("These tests start a Docker engine of their own, which only root can: run them as root.")
+        raise StageError(
+            "These tests start a Docker engine of their own, which only root can: run them as root."
+        )
     wanted = ("dockerd", "docker", "containerd", "runc", "iptables", "ip", "setpriv")
     missing = [name for name in wanted if shutil.which(name) is None]
     if missing:

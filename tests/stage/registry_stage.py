@@ -61,7 +61,9 @@ class RunningRegistry:
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
-                raise StageError(f"docker-registry did not start: {(self.folder / 'log').read_text()[-2000:]}")
+                raise StageError(
+                    f"docker-registry did not start: {(self.folder / 'log').read_text()[-2000:]}"
+                )
             time.sleep(0.02)
 
     def kill(self) -> None:

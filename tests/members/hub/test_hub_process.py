@@ -71,7 +71,10 @@ async def test_kill_9_of_a_member_leaves_nothing(
     assert member.stdin is not None
     assert member.stdout is not None
     try:
-        member.stdin.write(json.dumps({**options, "sessions": None, "isolation": fence(isolation)}, default=str).encode() + b"\n")
+        member.stdin.write(
+            json.dumps({**options, "sessions": None, "isolation": fence(isolation)}, default=str).encode()
+            + b"\n"
+        )
         async with asyncio.timeout(60):
             hub = json.loads(await member.stdout.readline())
         async with aiohttp.ClientSession() as http:
