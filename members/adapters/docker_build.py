@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from members.adapters import repo2docker_command, trees
 from members.adapters.build_step import Budget, StepFailed, step
-from members.adapters.docker_build_engine import DockerCommand, EngineFacts
+from members.adapters.docker_build_engine import DockerCommand
 from members.adapters.docker_build_limits import StepLimits
 from members.adapters.docker_build_place import Place, place
 from members.adapters.docker_build_watch import Watch, watched
@@ -111,8 +111,8 @@ class DockerBuilder:
         own = os.environ.get("DOCKER_CONFIG")
         config = docker_config or (Path(own) if own else Path.home() / ".docker")
         self._docker = DockerCommand(docker_host, config, path)
-        self._engine = EngineFacts(None, "", "")
-        self._steps = StepLimits(limits.memory, limits.pids, limits.concurrent)
+        self._engine_root: Path | None = None
+        self._steps = self._step_limits()
         self._clearing: asyncio.Task[None] | None = None
         self._cleared = -_CLEAR_PAUSE
 
@@ -120,14 +120,21 @@ class DockerBuilder:
         """Looks for the tools, and removes what a killed predecessor left. Blocks; raises BuildBroken."""
         if self._recipe.buildpacks == "venv" and not _BUILDPACKS.is_file():
             raise BuildBroken(f"build.buildpacks: venv needs {_BUILDPACKS.name}, which is not installed.")
-        self._engine = self._docker.require()
+        self._engine_root = self._docker.require()
         try:
             trees.remove(self._builds)
             self._builds.mkdir(parents=True, mode=0o700)
         except OSError as error:
             raise BuildBroken(f"builds cannot be done in {self._builds}: {error}") from error
-        if self._engine.root is None or not self._steps.prepare():
+        self._steps = self._step_limits()
+        if not self._steps.possible:
             self._tell(Note(_NO_LIMITS))
+
+    def _step_limits(self) -> StepLimits:
+        limits = self._limits
+        return StepLimits(
+            memory=limits.memory, pids=limits.pids, steps=limits.concurrent, engine_root=self._engine_root
+        )
 
     async def close(self) -> None:
         """Ends what goes on between builds."""
@@ -159,7 +166,7 @@ class DockerBuilder:
     ) -> AsyncGenerator[BuildLine, None]:
         limits = self._limits
         budget = Budget.starting_now(seconds=limits.timeout, output=limits.output)
-        watch = Watch(here.root, disk=limits.disk, engine_root=self._engine.root, each_look=self._steps.hold)
+        watch = Watch(here.root, disk=limits.disk, engine_root=self._engine_root, each_look=self._steps.hold)
         evidence = Evidence()
         texts = step(self._argv(source, image, here), self._environment(source, here, secret), budget,
                      longest=LONGEST_LINE)  # fmt: skip
@@ -168,7 +175,7 @@ class DockerBuilder:
                 async for text in lines:
                     line = read(here.told(text))
                     if line.phase == "building":
-                        watch.built()
+                        watch.fetched()
                     if not evidence.add(line):
                         yield line
         except StepFailed as error:

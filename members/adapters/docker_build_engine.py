@@ -21,15 +21,6 @@ _BUILDX = (
 
 
 @dataclass(frozen=True, slots=True)
-class EngineFacts:
-    """`root` is where the engine keeps images and builds, None when that is not on this machine."""
-
-    root: Path | None
-    cgroup_driver: str
-    cgroup_version: str
-
-
-@dataclass(frozen=True, slots=True)
 class DockerCommand:
     """The docker command for one engine. `config` is a folder for DOCKER_CONFIG. Every call blocks."""
 
@@ -37,8 +28,11 @@ class DockerCommand:
     config: Path
     path: str = SYSTEM_PATH
 
-    def require(self) -> EngineFacts:
-        """Raises BuildBroken, saying what is missing, unless builds are possible."""
+    def require(self) -> Path | None:
+        """Where the engine keeps images and builds; None when that is not on this machine.
+
+        Raises BuildBroken, saying what is missing, unless builds are possible.
+        """
         try:
             self._run("buildx", "version")
         except FileNotFoundError as error:
@@ -54,11 +48,7 @@ class DockerCommand:
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             raise BuildBroken(f"The container engine at {self.host} does not answer.") from error
         root = Path(info.get("DockerRootDir") or "/nowhere")
-        return EngineFacts(
-            root if self.host.startswith("unix://") and root.is_dir() else None,
-            info.get("CgroupDriver") or "",
-            info.get("CgroupVersion") or "",
-        )
+        return root if self.host.startswith("unix://") and root.is_dir() else None
 
     def answers(self) -> bool:
         """Whether the engine is there."""

@@ -1,61 +1,96 @@
 """Memory and processes of what runs inside builds, held by the kernel. Knows no build and no engine's API.
 
-The engine's BuildKit offers no limits: 20.10 ignores buildx's --cgroup-parent and --ulimit. But it runs the steps
-of all builds below one cgroup, which root on the same machine may limit: all of them together, and each one.
+The engine's BuildKit offers no limits: 20.10 ignores buildx's --cgroup-parent and --ulimit. But an engine runs the
+steps of all builds below one cgroup named buildkit, which root on the same machine may limit: all of them together,
+and each one. Where that cgroup is no engine tells, so it is recognised by the first step that runs in it.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 _ROOT = Path("/sys/fs/cgroup")
-_PARENTS = ("docker/buildkit", "system.slice/docker/buildkit", "system.slice/buildkit", "buildkit")
+_PROC = Path("/proc")
+_PARENT = "buildkit"
+_DEPTHS = ("*", "*/*", "*/*/*")
 
 
-@dataclass(frozen=True, slots=True)
 class StepLimits:
     """`memory` bytes and `pids` processes (threads count too) of one step; `steps` of them may run at once."""
 
-    memory: int
-    pids: int
-    steps: int
-    root: Path = _ROOT
+    def __init__(
+        self,
+        *,
+        memory: int,
+        pids: int,
+        steps: int,
+        engine_root: Path | None,
+        root: Path = _ROOT,
+    ) -> None:
+        """`engine_root` is the folder of the engine's data; None when that is not on this machine."""
+        self._memory = memory
+        self._pids = pids
+        self._steps = steps
+        self._engine_root = engine_root
+        self._hierarchies = _hierarchies(root)
+        self._found: tuple[Path, ...] = ()
 
-    def prepare(self) -> bool:
-        """Makes the cgroup where it is known beforehand, so that the first step finds it. Whether limits hold."""
-        if (
-            self.root / "memory" / "docker"
-        ).is_dir():  # version 1, and an engine that uses it without systemd
-            for controller in ("memory", "pids"):
-                with suppress(OSError):
-                    (self.root / controller / _PARENTS[0]).mkdir(parents=True, exist_ok=True)
-        return self.hold()
+    @property
+    def possible(self) -> bool:
+        """Whether this process may set limits at all."""
+        writable = [path for path in self._hierarchies if os.access(path, os.W_OK)]
+        return self._engine_root is not None and bool(writable)
 
     def hold(self) -> bool:
-        """Sets the limits on all steps together and on each that runs now. Whether there was anything to set."""
-        held = False
-        for parent in self._parents():
-            held |= _limit(parent, self.memory * self.steps, self.pids * self.steps)
-            with suppress(OSError):
-                for step in [entry for entry in parent.iterdir() if entry.is_dir()]:
-                    _limit(step, self.memory, self.pids)
-        return held
+        """Sets the limits on all steps together and on each that runs now. Whether the cgroups are known."""
+        if not self._found and self._engine_root is not None:
+            self._found = tuple(self._search(str(self._engine_root)))
+        for parent in self._found:
+            _limit(parent, self._memory * self._steps, self._pids * self._steps)
+            for step in _folders(parent):
+                _limit(step, self._memory, self._pids)
+        return bool(self._found)
 
-    def _parents(self) -> Iterator[Path]:
-        for controller in (".", "memory", "pids"):
-            for name in _PARENTS:
-                path = self.root / controller / name
-                if path.is_dir():
-                    yield path
+    def _search(self, engine_root: str) -> Iterator[Path]:
+        for hierarchy in self._hierarchies:
+            for depth in _DEPTHS:
+                for parent in hierarchy.glob(f"{depth}/{_PARENT}"):
+                    if any(_runs_on(engine_root, step) for step in _folders(parent)):
+                        yield parent
 
 
-def _limit(cgroup: Path, memory: int, pids: int) -> bool:
-    """Sets what this cgroup has a file for. Whether one was set."""
-    done = False
-    # Version 1, then 2. Swap last: it may not be less than memory. Twice, for a limit that is lowered.
+def _hierarchies(root: Path) -> tuple[Path, ...]:
+    """Version 2 has one hierarchy for everything, version 1 one for each controller."""
+    if (root / "cgroup.controllers").is_file():
+        return (root,)
+    return tuple(path for path in (root / "memory", root / "pids") if path.is_dir())
+
+
+def _folders(parent: Path) -> list[Path]:
+    try:
+        return [entry for entry in parent.iterdir() if entry.is_dir()]
+    except OSError:
+        return []  # the last step has ended
+
+
+def _runs_on(engine_root: str, step: Path) -> bool:
+    """Whether the first process of a step has its root file system from this engine."""
+    with suppress(OSError, IndexError):
+        pid = (step / "cgroup.procs").read_text().split()[0]
+        for line in (_PROC / pid / "mountinfo").read_text().splitlines():
+            if line.split()[4] == "/":
+                return f"={engine_root}/" in line
+    return False
+
+
+def _limit(cgroup: Path, memory: int, pids: int) -> None:
+    """Sets what this cgroup has a file for, of version 1 and of version 2.
+
+    Memory with swap may at no moment be less than memory alone: once before, for a higher limit, once after.
+    """
     for name, value in (
         ("memory.memsw.limit_in_bytes", memory),
         ("memory.limit_in_bytes", memory),
@@ -68,5 +103,3 @@ def _limit(cgroup: Path, memory: int, pids: int) -> bool:
         with suppress(OSError):
             if file.is_file():
                 file.write_text(f"{value}\n")
-                done = True
-    return done

@@ -14,9 +14,9 @@ from members.core.model import BuildBroken, BuildFailed
 
 T = TypeVar("T")
 FULL = 64 << 20  # bytes; with less space left a failure is the member's own
-_PAUSE = 1.0  # seconds between two looks
+_PAUSE = 0.3  # seconds between two looks
 _SHARE = 10  # a look that took long is followed by a pause this many times as long
-_STALLED = 180.0  # seconds in which a server that is fetched from must send something
+_STALLED = 120.0  # seconds in which a server that is fetched from must send something
 
 
 async def watched(
@@ -50,40 +50,46 @@ class Watch:
     def __init__(
         self, folder: Path, *, disk: int, engine_root: Path | None, each_look: Callable[[], object]
     ) -> None:
-        """`disk` bytes may lie in `folder`; `engine_root` is where the engine keeps its data, if it is here."""
+        """`disk` bytes may be fetched into `folder`; `engine_root` is the engine's data, if they are here.
+
+        `each_look` blocks, and is called all the time.
+        """
         self._folder = folder
         self._disk = disk
         self._engine_root = engine_root
         self._each_look = each_look
         self._fetching = True
         self._size = 0
+        self._grown = asyncio.get_running_loop().time()
 
-    def built(self) -> None:
-        """All is fetched: a step of a build may be silent for as long as it likes."""
+    def fetched(self) -> None:
+        """A step of a build may be silent for as long as it likes, and copies of what was fetched are made."""
         self._fetching = False
 
     async def run(self) -> NoReturn:
         """Raises BuildFailed or BuildBroken when a limit is passed."""
         now = asyncio.get_running_loop().time
-        grown = now()
         while True:
             begun = now()
-            size = await asyncio.to_thread(size_of, self._folder)
-            if size > self._disk:
-                raise BuildFailed(
-                    f"The repository is too large: more than {self._disk / 1e9:.3g} GB were fetched, "
-                    "and the build was stopped."
-                )
-            if size != self._size or not self._fetching:
-                self._size, grown = size, now()
-            if now() - grown > _STALLED:
-                raise BuildBroken(
-                    f"The repository's server sent nothing for {_STALLED / 60:g} minutes; the build was stopped."
-                )
             if full := self.full():
                 raise BuildBroken(full)
+            if self._fetching:
+                self._look_at(await asyncio.to_thread(size_of, self._folder), now())
             await asyncio.to_thread(self._each_look)
             await asyncio.sleep(max(_PAUSE, _SHARE * (now() - begun)))
+
+    def _look_at(self, size: int, now: float) -> None:
+        if size > self._disk:
+            raise BuildFailed(
+                f"The repository is too large: more than {self._disk / 1e9:.3g} GB were fetched, "
+                "and the build was stopped."
+            )
+        if size != self._size:
+            self._size, self._grown = size, now
+        if now - self._grown > _STALLED:
+            raise BuildBroken(
+                f"The repository's server sent nothing for {_STALLED / 60:g} minutes; the build was stopped."
+            )
 
     def full(self) -> str | None:
         """What to say when a disk of this member has no room left."""

@@ -18,6 +18,7 @@ from aiohttp.http_exceptions import LineTooLong
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from members.core.model import HealthCheck, LaunchFailed, SessionRequest
+from members.core.quota import QuotaExceeded
 
 FULL = "Too many users on this BinderHub! Try again soon."  # BinderHub's words: the front door knows them
 
@@ -213,7 +214,10 @@ class HubSession:
         self._path = f"users/{_quoted(name)}"
 
     async def progress(self) -> AsyncIterator[str]:
-        """User, server, then the hub's messages until the server answers; all within the launch timeout."""
+        """User, server, then the hub's messages until the server answers; all within the launch timeout.
+
+        Raises QuotaExceeded for a hub that is full, and LaunchFailed.
+        """
         deadline = _now() + self._launch_timeout
         await self._create_user(deadline)
         await self._request_server(deadline)
@@ -292,7 +296,7 @@ class HubSession:
             "POST", f"{self._path}/servers/", deadline=deadline, failure=failure, body=options
         )
         if reply.status == 429:
-            raise LaunchFailed(FULL)
+            raise QuotaExceeded(FULL, "pod_quota")
         if reply.status >= 300:
             raise LaunchFailed(failure)
 

@@ -6,6 +6,7 @@ Knows the engine and what a session may do; knows no build, no registry (the mem
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -23,6 +24,7 @@ from members.adapters.engine import ALONE
 from members.adapters.hub_parameters import DockerSessions, HubParameters
 from members.hub.jupyter import arguments, variables
 from members.hub.readiness import until_it_answers
+from members.hub.turns import Turns
 
 # BinderHub's `jupyter-notebook`, which images of every age have, or what else the image has: Debian's shell and
 # busybox both know `command -v`. The page to begin with is JupyterLab where there is one.
@@ -37,6 +39,8 @@ echo "This image has no Jupyter: none of jupyter-notebook, jupyter-lab and jupyt
 exit 127
 """
 _PORT = 8888
+_STARTS_PER_CORE = 2  # a start also waits for the engine and the disk
+_LONGEST_TURN = 10.0  # seconds
 _ENGINE_THREADS = 8  # requests to the engine at once; DockerSpawner's own single one would queue all sessions
 _LOOKS_PER_INSPECTION = 6  # the server is asked more often than the engine
 _SHOWN_LINES = 8  # of a failed server's log, for the visitor
@@ -73,6 +77,11 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_ENGINE_THREADS, "engine")
 
 
+@cache
+def _turns() -> Turns:
+    return Turns(_STARTS_PER_CORE * (os.cpu_count() or 1), _LONGEST_TURN)
+
+
 def _not_started(error: APIError) -> SpawnException:
     return SpawnException(f"The container could not start: {error.explanation}", reason="engine")
 
@@ -94,13 +103,14 @@ class ContainerSpawner(DockerSpawner):
         """The URL of a server that answers: the hub's own, slower polling then ends at its first look."""
         self.image = str(self.user_options["image"])
         self.port = _PORT
-        self._placing = asyncio.ensure_future(self._place())
-        try:
-            url = f"http://{await asyncio.shield(self._placing)}:{self.port}"
-            await until_it_answers(f"{url}{self.server.base_url}", self._look())
-        except BaseException:
-            await self._remove()
-            raise
+        async with _turns().turn():
+            self._placing = asyncio.ensure_future(self._place())
+            try:
+                url = f"http://{await asyncio.shield(self._placing)}:{self.port}"
+                await until_it_answers(f"{url}{self.server.base_url}", self._look())
+            except BaseException:
+                await self._remove()
+                raise
         return url
 
     async def stop(self, now: bool = False) -> None:

@@ -63,7 +63,8 @@ class Session(Protocol):
     def progress(self) -> AsyncIterator[str]:
         """Creates the user, requests the server and tells the hub's messages; ends when the server answers.
 
-        Raises LaunchFailed. Messages are as JupyterHub's, e.g. 'Server requested'.
+        Raises LaunchFailed, or QuotaExceeded when the hub is full. Messages are as JupyterHub's, e.g. 'Server
+        requested'.
         """
 
     async def remove(self) -> None:

@@ -91,6 +91,10 @@ class Settings(Section):
     def _another_port(cls, hub: Hub, info: ValidationInfo) -> Hub:
         if hub.port == info.data.get("port"):
             raise ValueError(f"port {hub.port} is the member's own: expected another one")
+        if hub.url is None and info.data.get("host") in ("0.0.0.0", "::"):
+            raise ValueError(
+                "url: visitors cannot follow a link to every address: expected the hub's public URL"
+            )
         return hub
 
     @field_validator("registry")

@@ -14,6 +14,7 @@ from member_fakes import until
 
 from members.adapters.hub_client import FULL, HubClient, HubSession
 from members.core.model import LaunchFailed
+from members.core.quota import QuotaExceeded
 from tests.members.hub.conftest import IMAGE, session_request
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -162,8 +163,9 @@ async def test_a_refusal_is_not_repeated(hub: tuple[FakeHub, HubClient], code: i
 async def test_a_full_hub_is_told_in_binderhubs_words(hub: tuple[FakeHub, HubClient]) -> None:
     fake, client = hub
     fake.on("POST /servers/", status(429, {"message": "Active user limit exceeded."}))
-    with pytest.raises(LaunchFailed, match=FULL):
+    with pytest.raises(QuotaExceeded, match=FULL) as refusal:
         await progress(client)
+    assert refusal.value.status == "pod_quota"
 
 
 async def test_the_hubs_reason_for_a_failed_start_is_passed_on(hub: tuple[FakeHub, HubClient]) -> None:

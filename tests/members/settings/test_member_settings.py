@@ -90,6 +90,16 @@ def test_nothing_but_loopback(host: str) -> None:
     assert "127.0.0.1" in problem
 
 
+@mark.parametrize("host", ["0.0.0.0", "::"])
+def test_every_address_is_no_public_url_of_a_hub(host: str) -> None:
+    served = f"runtime: docker\nhost: '{host}'\nhub: "
+    (problem,) = problems(served + "{port: 8001}")
+    assert problem.endswith(
+        "url: visitors cannot follow a link to every address: expected the hub's public URL"
+    )
+    assert parse(served + "{url: https://hub.example.org}", FILE, {}).host == host
+
+
 @mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
 def test_loopback(host: str) -> None:
     assert parse(f"host: '{host}'", FILE, {}).host == host
