@@ -21,15 +21,16 @@ from federation.adapters.metrics import FederationMetrics, make_registry, own_ve
 from federation.adapters.probe import HttpProber
 from federation.adapters.transport import open_session
 from federation.core.facts import ConfigurationRefused, Fact, LoopFailed
+from federation.core.model import Launch
 from federation.core.policies import Dice
 from federation.core.rules import Settings
 from federation.service.dispatch import Dispatcher
 from federation.service.launcher import Launcher
 from federation.service.monitor import Monitor
 from federation.service.pool import Pool
-from federation.service.ports import Clock
+from federation.service.ports import Clock, Visitor
 from federation.settings import SettingsError, load
-from federation.web import api, badges, launch, middleware, pages, status
+from federation.web import api, badges, launch, middleware, pages, status, tokens
 from federation.web.keys import POOL, RUNNING, Running
 
 SHUTDOWN = 5.0  # seconds for requests that are not streams
@@ -56,6 +57,10 @@ class FrontDoor:
         """The configuration in force."""
         return self.running.settings
 
+    def member_token(self, launch: Launch, visitor: Visitor) -> str:
+        """The build token that a member gets with this launch."""
+        return tokens.for_member(self.settings().build_tokens, launch, visitor, self.clock.now())
+
     def tell(self, fact: Fact) -> None:
         for listener in self._listeners:
             listener(fact)
@@ -65,7 +70,7 @@ class FrontDoor:
         """Connections and tasks, from the start of the application to its end."""
         async with open_session() as probes, open_session() as streams:
             prober = HttpProber(probes, lambda: self.settings().health, self.clock)
-            relay = HttpMemberStreams(streams, lambda: self.settings().launch)
+            relay = HttpMemberStreams(streams, lambda: self.settings().launch, self.member_token)
             app[launch.LAUNCHER] = Launcher(self.pool, self.dispatcher, relay, self.settings, self.tell)
             monitor = Monitor(self.pool, prober, self.settings, self.dice, self.tell)
             self._listeners.append(monitor.listen)

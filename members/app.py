@@ -12,13 +12,16 @@ import aiohttp
 from aiohttp import web
 
 from members.adapters import log
+from members.adapters.events import EventLog
 from members.adapters.hub_process import HubFailed
+from members.adapters.loop_interval import watched_loop
 from members.adapters.metrics import Metrics
 from members.adapters.proxy_install import ProxyMissing
 from members.adapters.sandbox import SandboxMissing
-from members.core.facts import Fact, Tell
+from members.core.facts import Fact, Tell, Trouble
 from members.core.model import BuildBroken
 from members.core.quota import Quota
+from members.core.ratelimit import RateLimiter
 from members.providers.base import Tools
 from members.providers.outward import public_connector
 from members.runtimes.world import OpenWorld, RuntimeFailed, World
@@ -28,8 +31,10 @@ from members.service.launch import Launcher
 from members.service.pipeline import Pipeline, Source
 from members.service.sessions import Sessions
 from members.settings import Settings
+from members.web.gate import GATE, Gate, networks
 from members.web.keys import ABOUT, CLOSING, HEALTH, METRICS, RUN, TELL, About
 from members.web.routes import add_routes
+from members.web.tokens import BuildTokens
 
 _GRACE = 5.0  # seconds for requests under way when the member ends
 _START_LIMIT = 60.0  # seconds until all health checks must pass once
@@ -84,6 +89,11 @@ async def running(
         sources = _sources(settings, tools)
         metrics = Metrics({id: source.provider.name for id, source in sources.items()})
         listeners.append(metrics.listen)
+        await stack.enter_async_context(watched_loop(metrics.loop_interval))
+        if settings.event_log is not None:
+            events = EventLog(settings.event_log, lambda error: tell(Trouble("launch event log", error)))
+            stack.callback(events.close)
+            listeners.append(events.listen)
         limits = settings.sessions
         quota = Quota(limits.max, limits.per_repository, limits.per_repository_higher)
         sessions = Sessions(world.hub, quota, tell)
@@ -106,6 +116,7 @@ async def running(
 
         app = web.Application()
         app[ABOUT] = _about(settings, world, [source.provider.display() for source in sources.values()])
+        app[GATE] = _gate(settings)
         app[RUN] = pipeline.run
         app[HEALTH] = health
         app[METRICS] = metrics.render
@@ -163,6 +174,21 @@ def _about(settings: Settings, world: World, providers: Sequence[dict[str, objec
         isolation=world.isolation,
         versions={"builder_info": world.builder.info(), "binderhub": own_version},
         providers=tuple(providers),
+        trusted_proxies=settings.trusted_proxies,
+    )
+
+
+def _gate(settings: Settings) -> Gate:
+    tokens = settings.build_tokens
+    # Without a shared secret tokens hold for pages of this member alone, until it starts anew.
+    secret = (
+        secrets.token_bytes(32) if tokens.secret is None else bytes.fromhex(tokens.secret.get_secret_value())
+    )
+    return Gate(
+        banned=networks(settings.ban_networks),
+        tokens=BuildTokens(secret, lifetime=tokens.lifetime, check_origin=tokens.check_origin),
+        limiter=RateLimiter(settings.rate_limit.launches, settings.rate_limit.period),
+        api_only=settings.api_only,
     )
 
 

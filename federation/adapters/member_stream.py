@@ -21,16 +21,23 @@ EVENT_STREAM = "text/event-stream"
 class HttpMemberStreams:
     """`MemberStreams` over one HTTP session."""
 
-    def __init__(self, session: aiohttp.ClientSession, rules: Callable[[], LaunchRules]) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        rules: Callable[[], LaunchRules],
+        token_for: Callable[[Launch, Visitor], str],
+    ) -> None:
+        """`token_for` makes the build token that a launch of this visitor is sent with; empty for none."""
         self._session = session
         self._rules = rules
+        self._token_for = token_for
 
     async def open(self, member: Member, launch: Launch, visitor: Visitor) -> AsyncGenerator[Frame, None]:
         rules = self._rules()
         answer: aiohttp.ClientResponse | None = None
         try:
             answer = await self._session.get(
-                launch_url(member, launch),
+                launch_url(member, launch, self._token_for(launch, visitor)),
                 headers=_headers(visitor),
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(
@@ -52,10 +59,10 @@ class HttpMemberStreams:
                 answer.close()  # at once: to release it would wait for the rest of the stream
 
 
-def launch_url(member: Member, launch: Launch) -> URL:
-    """The launch on this member, its path and query exactly as the visitor sent them."""
-    query = f"?{launch.query}" if launch.query else ""
-    return URL(f"{member.url}{launch.path}{query}", encoded=True)
+def launch_url(member: Member, launch: Launch, token: str = "") -> URL:
+    """The launch on this member, its path and query exactly as the visitor sent them, and its token."""
+    query = "&".join(filter(None, (launch.query, token and f"build_token={token}")))
+    return URL(f"{member.url}{launch.path}{query and f'?{query}'}", encoded=True)
 
 
 def _headers(visitor: Visitor) -> dict[str, str]:

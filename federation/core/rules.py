@@ -69,6 +69,14 @@ class LogRules:
     format: str = "console"
 
 
+@dataclass(frozen=True, slots=True)
+class BuildTokenRules:
+    """`secret` is shared with all members; without one no tokens are made. `lifetime` is from page to launch."""
+
+    secret: bytes | None = field(default=None, repr=False)
+    lifetime: float = 300.0
+
+
 PAGE_PROVIDERS = ("gh", "gist", "git", "gl", "zenodo", "figshare", "hydroshare", "dataverse", "ckan")
 
 
@@ -87,6 +95,7 @@ class Settings:
     policy: PolicyRules = field(default_factory=PolicyRules)
     health: HealthRules = field(default_factory=HealthRules)
     trusted_proxies: tuple[str, ...] = ()
+    build_tokens: BuildTokenRules = field(default_factory=BuildTokenRules)
     providers: tuple[str, ...] = PAGE_PROVIDERS
     suggestions: tuple[Suggestion, ...] = ()
     log: LogRules = field(default_factory=LogRules)

@@ -30,12 +30,18 @@ class Prober(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who asks: what is passed on to the member in forwarded headers."""
+    """Who asks: what is passed on to the member in forwarded headers.
+
+    `build_token` is the one that came with the launch, as it was written there; `vouched` tells that it is of
+    this front door's own page and holds.
+    """
 
     ip: str
     scheme: str
     host: str
     origin: str | None = None
+    build_token: str = ""
+    vouched: bool = False
 
 
 @dataclass(frozen=True, slots=True)

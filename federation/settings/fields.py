@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import re
 from ipaddress import ip_network
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    WithJsonSchema,
+)
 
 _DURATION = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>s|m|h)", re.ASCII)
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_HEX = re.compile(r"([0-9A-Fa-f]{2}){16,}", re.ASCII)
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 
 
@@ -49,6 +60,22 @@ def http_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def from_environment(text: Any) -> Any:
+    """`${NAME}` as the variable of that name, so that a secret need not stand in a file."""
+    found = _REFERENCE.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
+        return text
+    if found[1] not in os.environ:
+        raise ValueError(f"the environment to have a variable {found[1]}")
+    return os.environ[found[1]]
+
+
+def hex_secret(secret: SecretStr) -> SecretStr:
+    if not _HEX.fullmatch(secret.get_secret_value()):
+        raise ValueError("at least 32 hexadecimal digits, as `openssl rand -hex 32` prints them")
+    return secret
+
+
 def member_name(text: str) -> str:
     if not _NAME.fullmatch(text):
         raise ValueError("a name of letters, digits, dot, dash or underscore, at most 63 of them")
@@ -69,6 +96,12 @@ Duration = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?\s*(s|m|h)$"}),
 ]
 HttpUrl = Annotated[str, AfterValidator(http_url), WithJsonSchema({"type": "string", "format": "uri"})]
+HexSecret = Annotated[
+    SecretStr,
+    BeforeValidator(from_environment),
+    AfterValidator(hex_secret),
+    WithJsonSchema({"type": "string"}),
+]
 Name = Annotated[str, AfterValidator(member_name)]
 Network = Annotated[str, AfterValidator(network)]
 Count = Annotated[int, Field(ge=1, strict=True)]

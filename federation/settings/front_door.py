@@ -11,6 +11,7 @@ from federation.core.policies import POLICIES
 from federation.core.providers import BY_ID
 from federation.core.rules import (
     PAGE_PROVIDERS,
+    BuildTokenRules,
     HealthRules,
     LaunchRules,
     LogRules,
@@ -19,7 +20,7 @@ from federation.core.rules import (
     Settings,
     Suggestion,
 )
-from federation.settings.fields import Count, Duration, HttpUrl, Name, Network, Section, Weight
+from federation.settings.fields import Count, Duration, HexSecret, HttpUrl, Name, Network, Section, Weight
 
 
 def _policy(name: str) -> str:
@@ -69,6 +70,13 @@ class HealthSection(Section):
     """A member with so few free seats or less counts as full."""
 
 
+class BuildTokenSection(Section):
+    secret: HexSecret | None = None
+    """The same in the whole federation, hexadecimal, or ${NAME} of the environment; null: no tokens are made."""
+    lifetime: Duration = 300.0
+    """From the page to its launch."""
+
+
 class SuggestionSection(Section):
     title: str
     """Shown as the name of the launch."""
@@ -115,6 +123,8 @@ class FrontDoorFile(Section):
     """When a member counts as well."""
     trusted_proxies: tuple[Network, ...] = ()
     """Networks whose X-Forwarded-* headers are believed."""
+    build_tokens: BuildTokenSection = BuildTokenSection()
+    """What tells members that a launch began on a page of ours, so that they do not count it."""
     providers: tuple[ProviderId, ...] = PAGE_PROVIDERS
     """Kinds of repository offered on the page."""
     suggestions: tuple[SuggestionSection, ...] = ()
@@ -139,7 +149,15 @@ def settings(file: FrontDoorFile) -> Settings:
         policy=PolicyRules(**file.policy.model_dump()),
         health=HealthRules(**file.health.model_dump()),
         trusted_proxies=file.trusted_proxies,
+        build_tokens=_build_tokens(file.build_tokens),
         providers=tuple(dict.fromkeys(file.providers)),
         suggestions=tuple(Suggestion(**suggestion.model_dump()) for suggestion in file.suggestions),
         log=LogRules(**file.log.model_dump()),
+    )
+
+
+def _build_tokens(section: BuildTokenSection) -> BuildTokenRules:
+    secret = section.secret
+    return BuildTokenRules(
+        None if secret is None else bytes.fromhex(secret.get_secret_value()), section.lifetime
     )

@@ -21,6 +21,7 @@ Location = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
 _ABSENT = object()
+_SECRET = re.compile(r"secret|password|^token$")  # keys whose values belong in no message
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,8 @@ def _problem(
         shown = None
     else:
         expected = "this key to be given" if kind == "missing" else _expectation(message)
-        shown = None if value is _ABSENT else _shown(value)
+        secret = any(isinstance(step, str) and _SECRET.search(step) for step in place)
+        shown = None if value is _ABSENT or secret else _shown(value)
     return Problem(_dotted(place), expected, shown, document.line(place))
 
 

@@ -20,6 +20,7 @@ from federation.core.model import Launch
 from federation.core.rules import Mode
 from federation.service.launcher import Launcher
 from federation.service.ports import Visitor
+from federation.web import tokens
 from federation.web.cors import CORS, open_to_all
 from federation.web.house import public_base
 from federation.web.keys import RUNNING
@@ -100,7 +101,8 @@ async def _relay(request: web.Request, launch: Launch) -> web.StreamResponse:
     await response.prepare(request)
     if request.method == "HEAD":
         return response
-    frames = request.app[LAUNCHER].relay(launch, visitor(request))
+    launch, who = tokens.recognise(request, launch, visitor(request))
+    frames = request.app[LAUNCHER].relay(launch, who)
     try:
         async with request.app[STREAMS].scope(), aclosing(frames), _kept_alive(response) as written:
             async for frame in frames:

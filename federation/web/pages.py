@@ -15,10 +15,11 @@ from yarl import URL
 from federation.core.errors import LaunchError
 from federation.core.launchkey import parse_launch
 from federation.core.links import Link, NotALink, launch_path, read_link, read_spec, web_url
+from federation.core.model import Launch
 from federation.core.providers import BY_ID, PROVIDERS
 from federation.core.rules import Mode, Settings
 from federation.core.target import UnsafeTarget, server_target
-from federation.web import assets
+from federation.web import assets, tokens
 from federation.web.cors import CORS, open_to_all
 from federation.web.house import origin, page, problem, public_base
 from federation.web.keys import POOL, RUNNING
@@ -151,7 +152,6 @@ async def launch(request: web.Request) -> web.Response:
             request, 400, "This launch link cannot be used", str(error), hint=meant(provider, spec)
         )
     members = request.app[POOL].views() if settings.launch.mode is Mode.REDIRECT else ()
-    preferred = request.query.get("member")
     return page(
         request,
         "launch.html",
@@ -159,11 +159,7 @@ async def launch(request: web.Request) -> web.Response:
         connect=sorted({origin(view.member.url) for view in members}),
         framed=True,
         base=public_base(request),
-        build=str(
-            request.rel_url.with_path(f"/build/{provider}/{spec}", encoded=True).with_query(
-                member_only(preferred)
-            )
-        ),
+        build=build_address(request, parse_launch(f"/build/{provider}/{spec}")),
         spec=spec,
         here_spec=f"{provider}/{spec}",
         here_link=public_base(request) + request.rel_url.raw_path_qs,
@@ -175,8 +171,11 @@ async def launch(request: web.Request) -> web.Response:
     )
 
 
-def member_only(name: str | None) -> dict[str, str]:
-    return {"member": name} if name else {}
+def build_address(request: web.Request, launch: Launch) -> str:
+    """Where the page's script follows the launch, with a build token made for it."""
+    query = {"member": request.query.get("member"), tokens.PARAMETER: tokens.page_token(request, launch)}
+    told = {name: value for name, value in query.items() if value}
+    return str(URL(launch.path, encoded=True).with_query(told))
 
 
 def refused_path(request: web.Request) -> str:

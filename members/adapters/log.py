@@ -10,7 +10,16 @@ from typing import Literal
 import structlog
 from aiohttp.http_exceptions import HttpProcessingError
 
-from members.core.facts import BuildEnded, Fact, LaunchEnded, LaunchRetried, Note, RateLimit, Trouble
+from members.core.facts import (
+    BuildEnded,
+    Fact,
+    LaunchEnded,
+    LaunchRetried,
+    Note,
+    RateLimit,
+    StoryEnded,
+    Trouble,
+)
 
 
 def configure(
@@ -65,6 +74,8 @@ def listen(fact: Fact) -> None:
     match fact:
         case RateLimit():
             log.debug("GitHub rate limit", remaining=fact.remaining)
+        case StoryEnded():
+            log.debug(_sentence(fact), **_details(fact))
         case Note():
             log.info(fact.message.rstrip())
         case Trouble():

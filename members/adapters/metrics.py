@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from members.adapters.repo_counter import RepoCounter
 from members.core.facts import (
     BuildEnded,
     BuildStarted,
@@ -25,6 +26,10 @@ from members.core.facts import (
 _BUILD_BUCKETS = (60, 120, 300, 600, 1800, 3600, 7200, float("inf"))
 _LAUNCH_BUCKETS = (2, 5, 10, 20, 30, 60, 120, 300, 600, float("inf"))
 _FETCH_BUCKETS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, float("inf"))
+_LOOP_BUCKETS = (
+    0.025, 0.03, 0.035, 0.04, 0.045, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, float("inf"),
+)  # fmt: skip
+_END = b"# EOF\n"  # of OpenMetrics
 
 
 class Metrics:
@@ -50,18 +55,8 @@ class Metrics:
             buckets=_LAUNCH_BUCKETS,
             registry=registry,
         )
-        self._builds = Counter(
-            "binderhub_build_count",
-            "Counter of builds by repo",
-            ["status", "provider", "repo"],
-            registry=registry,
-        )
-        self._launches = Counter(
-            "binderhub_launch_count",
-            "Counter of launches by repo",
-            ["status", "provider", "repo"],
-            registry=registry,
-        )
+        self._builds = RepoCounter("binderhub_build_count", "Counter of builds by repo")
+        self._launches = RepoCounter("binderhub_launch_count", "Counter of launches by repo")
         self._building = Gauge(
             "binderhub_inprogress_builds", "Builds currently in progress", registry=registry
         )
@@ -75,6 +70,12 @@ class Metrics:
             "binder_member_image_fetch_seconds",
             "Images brought from the common store to this member instead of being built here",
             buckets=_FETCH_BUCKETS,
+            registry=registry,
+        )
+        self._loop = Histogram(
+            "jupyterhub_event_loop_interval_seconds",
+            "Interval between ticks of the event loop, which are 20 ms apart when it is idle",
+            buckets=_LOOP_BUCKETS,
             registry=registry,
         )
 
@@ -91,7 +92,7 @@ class Metrics:
             case LaunchEnded():
                 self._launch_ended(fact)
             case QuotaHit():
-                self._launches.labels(fact.status, self._name(fact.provider), fact.repo_url).inc()
+                self._launches.inc(fact.status, self._name(fact.provider), fact.repo_url)
             case ImageFetched():
                 self._fetches.observe(fact.seconds)
             case RateLimit():
@@ -100,20 +101,29 @@ class Metrics:
     def render(self, accept: str) -> tuple[bytes, str]:
         """The body of `/metrics` and its content type, in the newest format that the reader accepts."""
         encode, content_type = choose_encoder(accept)
-        return encode(self.registry), content_type
+        body = encode(self.registry)
+        counters = (self._builds, self._launches)
+        if body.endswith(_END):
+            told = "".join(line for counter in counters for line in counter.open_metrics())
+            return body.removesuffix(_END) + told.encode() + _END, content_type
+        return body + "".join(line for counter in counters for line in counter.plain()).encode(), content_type
+
+    def loop_interval(self, seconds: float) -> None:
+        """One interval between two ticks of the event loop."""
+        self._loop.observe(seconds)
 
     def _build_ended(self, fact: BuildEnded) -> None:
         self._building.dec()
         if fact.status != "cancelled":
             self._build_time.labels(fact.status).observe(fact.seconds)
-            self._builds.labels(fact.status, self._name(fact.provider), fact.repo_url).inc()
+            self._builds.inc(fact.status, self._name(fact.provider), fact.repo_url)
 
     def _launch_ended(self, fact: LaunchEnded) -> None:
         """An abandoned launch says nothing about this member, a full one took no time: neither is timed."""
         self._launching.dec()
         if fact.status == "abandoned":
             return
-        self._launches.labels(fact.status, self._name(fact.provider), fact.repo_url).inc()
+        self._launches.inc(fact.status, self._name(fact.provider), fact.repo_url)
         if fact.status == "success":
             self._launch_time.labels("success", str(fact.attempt)).observe(fact.seconds)
         elif fact.status == "failure":

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from members.core.model import Visit
+
 BuildStatus = Literal["success", "failure", "cancelled"]
+StoryStatus = Literal["success", "failure", "abandoned"]
 LaunchStatus = Literal["success", "failure", "pod_quota", "repo_quota", "abandoned"]
 
 
@@ -73,6 +76,21 @@ class LaunchEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class StoryEnded:
+    """A visitor's launch, from its link to its last event, is over: what the launch event log tells of it.
+
+    `provider` is the provider's name, not its id. `spec` is as it was resolved; `ref` is empty when it was not.
+    A launch that was to build only, or of no provider known here, has no such fact.
+    """
+
+    provider: str
+    spec: str
+    ref: str
+    status: StoryStatus
+    visit: Visit
+
+
+@dataclass(frozen=True, slots=True)
 class QuotaHit:
     """A launch found no room before its build began."""
 
@@ -110,6 +128,7 @@ Fact = (
     | LaunchStarted
     | LaunchRetried
     | LaunchEnded
+    | StoryEnded
     | QuotaHit
     | RateLimit
     | Note

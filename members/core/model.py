@@ -33,6 +33,19 @@ class Resolved:
 
 
 @dataclass(frozen=True, slots=True)
+class Visit:
+    """Where a launch was asked for, as the launch event log tells it; nothing of it names a person.
+
+    `origin` is the site that served it, `request_origin` the one whose page asked (or the browser's word for
+    how the two are related), `build_token` whether it began on a page of the federation.
+    """
+
+    build_token: bool = False
+    origin: str = ""
+    request_origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LaunchRequest:
     """One visitor's wish, as it came in. `spec` is raw, still percent-encoded, without trailing slash."""
 
@@ -41,6 +54,7 @@ class LaunchRequest:
     client_ip: str
     launch_host: str  # public base URL that launch links start with, with trailing slash
     build_only: bool = False
+    visit: Visit = Visit()
 
 
 @dataclass(frozen=True, slots=True)

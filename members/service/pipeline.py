@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from members.core import phases, policy, quota
-from members.core.facts import QuotaHit, Tell
+from members.core.facts import QuotaHit, StoryEnded, StoryStatus, Tell
 from members.core.imagename import image_name
 from members.core.model import (
     BuildBroken,
@@ -32,6 +32,7 @@ from members.service.sessions import Sessions
 from members.service.streams import closing
 
 _RENAMED = ("master", "main")  # default branches that may have been renamed since a link was made
+_ENDINGS: Mapping[object, StoryStatus] = {"ready": "success", "failed": "failure"}
 _FALLBACK_PAUSE = 10.0  # seconds in which a visitor can read that the link is out of date
 
 
@@ -48,6 +49,16 @@ class Source:
     def limits(self, usual: Quota, spec: str) -> Quota:
         """What may run at once, for this spec."""
         return quota.for_spec(usual, spec, self.high_quota_specs, self.spec_quotas)
+
+
+@dataclass(slots=True)
+class _Course:
+    """How far a launch came. Until it ends otherwise, it is one that was abandoned."""
+
+    request: LaunchRequest
+    source: Source | None = None
+    ref: str = ""
+    status: StoryStatus = "abandoned"
 
 
 class _Ended(Exception):
@@ -87,8 +98,25 @@ class Pipeline:
 
     async def run(self, request: LaunchRequest) -> AsyncIterator[Event]:
         """All events of a launch; the last one is `ready` or `failed`. Close it when the visitor leaves."""
+        course = _Course(request)
         try:
-            async with closing(self._story(request)) as story:
+            async with closing(self._events(course)) as events:
+                async for event in events:
+                    # Noted before it is told: visitors leave on the last event.
+                    course.status = _ENDINGS.get(event.get("phase"), course.status)
+                    yield event
+        except Exception:
+            course.status = "failure"
+            raise
+        finally:
+            if course.source is not None and not request.build_only:
+                name = course.source.provider.name
+                self._tell(StoryEnded(name, course.request.spec, course.ref, course.status, request.visit))
+
+    async def _events(self, course: _Course) -> AsyncIterator[Event]:
+        """The story, and its end as an event where it ends in an error that visitors are told."""
+        try:
+            async with closing(self._story(course)) as story:
                 async for event in story:
                     yield event
         except _Ended as ended:
@@ -100,8 +128,11 @@ class Pipeline:
         except QuotaExceeded as error:
             yield phases.failed(str(error))
 
-    async def _story(self, request: LaunchRequest) -> AsyncIterator[Event]:
-        source = self._source(request)
+    async def _story(self, course: _Course) -> AsyncIterator[Event]:
+        request = course.request
+        source = course.source = self._known(request)
+        if not policy.allowed(request.spec, source.banned_specs, source.allowed_specs):
+            raise _Ended(phases.banned(request.spec))
         resolved = await self._resolve(source.provider, request)
         if resolved is None and _renamed(source.provider, request.spec):
             old = request.spec.rpartition("/")[2]
@@ -110,10 +141,11 @@ class Pipeline:
                 f" please change the link to end in /HEAD or in the branch's new name."
             )
             await asyncio.sleep(self._fallback_pause)
-            request = replace(request, spec=request.spec.removesuffix(old) + "HEAD")
+            request = course.request = replace(request, spec=request.spec.removesuffix(old) + "HEAD")
             resolved = await self._resolve(source.provider, request)
         if resolved is None:
             raise _Ended(phases.unresolved(request.provider, request.spec))
+        course.ref = resolved.ref
 
         image = image_name(self._image_prefix, resolved.build_slug, resolved.ref)
         limits = source.limits(self._sessions.limits, request.spec)
@@ -132,13 +164,11 @@ class Pipeline:
             async for event in launch:
                 yield event
 
-    def _source(self, request: LaunchRequest) -> Source:
-        """The provider that was named, if the operator lets it launch this spec."""
+    def _known(self, request: LaunchRequest) -> Source:
+        """The provider that was named."""
         source = self._sources.get(request.provider)
         if source is None:
             raise _Ended(phases.no_provider(request.provider))
-        if not policy.allowed(request.spec, source.banned_specs, source.allowed_specs):
-            raise _Ended(phases.banned(request.spec))
         return source
 
     async def _resolve(self, provider: Provider, request: LaunchRequest) -> Resolved | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
@@ -19,38 +18,29 @@ from members.core.facts import Trouble
 from members.core.model import LaunchRequest
 from members.core.phases import Event
 from members.service.streams import closing
+from members.web import gate
+from members.web.accept import EVENT_STREAM
 from members.web.keys import ABOUT, CLOSING, RUN, TELL
 from members.web.visitor import client_ip, launch_host
 
 KEEPALIVE_AFTER = 25.0  # seconds without an event; proxies commonly cut after 30 or 60
 _KEEPALIVE = b":keepalive\n\n"
 _WRITE_TIMEOUT = 60.0  # seconds in which a visitor who reads nothing must take some bytes
-_EVENT_STREAM = "text/event-stream"
-_ACCEPT = phases.refused(400, f"Missing Accept header: {_EVENT_STREAM}")
 _CLOSING = phases.refused(503, "This member is shutting down. Please try again.")
 
 
 async def build(request: web.Request) -> web.StreamResponse:
     """GET: the launch. HEAD: the headers of a launch, and no launch."""
-    response = web.StreamResponse(headers={"Content-Type": _EVENT_STREAM, "Cache-Control": "no-cache"})
+    response = web.StreamResponse(headers={"Content-Type": EVENT_STREAM, "Cache-Control": "no-cache"})
     if request.method == "HEAD":
         return web.Response(headers=response.headers)
+    refusal = await gate.check(request)
     await response.prepare(request)
     with suppress(ConnectionError, TimeoutError):
-        async with closing(_events(request)) as events:
+        async with closing(_refused(refusal) if refusal else _events(request)) as events:
             await _send_all(response, events, request.app[CLOSING])
         await response.write_eof()
     return response
-
-
-def accepts_events(header: str) -> bool:
-    """Whether an Accept header names event streams, among any other types, and does not refuse them."""
-    for offer in header.split(","):
-        kind, *parameters = (part.strip().lower() for part in offer.split(";"))
-        # Some clients separate types by semicolons: the reference implementation splits there.
-        if _EVENT_STREAM in (kind, *parameters):
-            return not any(re.fullmatch(r"q\s*=\s*0(\.0*)?", parameter) for parameter in parameters)
-    return False
 
 
 def launch_request(request: web.Request) -> LaunchRequest:
@@ -63,14 +53,16 @@ def launch_request(request: web.Request) -> LaunchRequest:
         spec=spec.rstrip("/"),
         client_ip=client_ip(request),
         launch_host=launch_host(request, about),
-        build_only=request.query.get("build_only", "").lower() == "true",
+        build_only=gate.wants_build_only(request),
+        visit=gate.visit(request),
     )
 
 
+async def _refused(event: Event) -> AsyncIterator[Event]:
+    yield event
+
+
 async def _events(request: web.Request) -> AsyncIterator[Event]:
-    if not accepts_events(",".join(request.headers.getall("Accept", ()))):
-        yield _ACCEPT
-        return
     try:
         async with closing(request.app[RUN](launch_request(request))) as events:
             async for event in events:

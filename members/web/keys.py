@@ -23,7 +23,8 @@ class Run(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What this member says of itself. `base_url` and `launch_host` end with a slash."""
+    """What this member says of itself. `base_url` and `launch_host` end with a slash; `trusted_proxies` are
+    the networks whose word about a visitor's address is believed."""
 
     name: str
     base_url: str
@@ -32,6 +33,7 @@ class About:
     isolation: str  # a sentence for people
     versions: Mapping[str, object]
     providers: tuple[Mapping[str, object], ...]
+    trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
 
 
 ABOUT = web.AppKey("about", About)

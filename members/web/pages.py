@@ -1,21 +1,17 @@
-"""Every small route beside `/build`: status, metrics, badges, the one page. Knows no launch."""
+"""Every small route for programs beside `/build`: status, metrics, providers. Knows no launch and no page."""
 
 from __future__ import annotations
 
-import html
 import json
 from pathlib import Path
-from string import Template
 from urllib.parse import quote, unquote
 
 from aiohttp import web
 
 from members.core.model import HealthCheck
 from members.web.keys import ABOUT, HEALTH, METRICS
-from members.web.visitor import launch_host
 
 STATIC = Path(__file__).parent / "static"
-_PAGE = Template((STATIC / "member.html").read_text(encoding="utf-8"))
 
 
 def json_response(data: object, status: int = 200) -> web.Response:
@@ -59,23 +55,6 @@ async def legacy_redirect(request: web.Request) -> web.Response:
     if tail and tail[0]:
         location += "?urlpath=" + quote("/" + unquote(tail[0]), safe="")
     return web.Response(status=302, headers={"Location": location})
-
-
-async def page(request: web.Request) -> web.Response:
-    """What this member is and how to launch on it."""
-    about = request.app[ABOUT]
-    names = ", ".join(str(provider["displayName"]) for provider in about.providers)
-    text = _PAGE.substitute(
-        name=html.escape(about.name),
-        isolation=html.escape(about.isolation),
-        providers=html.escape(names),
-        base=html.escape(about.base_url),
-        launch_host=html.escape(launch_host(request, about)),
-    )
-    return web.Response(text=text, content_type="text/html", headers={"Content-Security-Policy": _POLICY})
-
-
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
 
 
 async def options(request: web.Request) -> web.Response:

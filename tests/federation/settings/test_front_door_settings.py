@@ -46,6 +46,7 @@ def test_the_shipped_file_names_every_key() -> None:
         "launch": "LaunchSection",
         "policy": "PolicySection",
         "health": "HealthSection",
+        "build_tokens": "BuildTokenSection",
         "log": "LogSection",
     }.items():
         assert set(shipped[section]) == set(definitions[model]["properties"])

@@ -13,12 +13,14 @@ from member_fakes import FakeBuilder, FakeHub, FakeStore, Listener, until
 from pytest import MonkeyPatch, fixture, mark
 
 from members.core.facts import Trouble
-from members.core.model import LaunchRequest
+from members.core.model import LaunchRequest, Visit
 from members.core.phases import Event
 from members.service.builds import Builds
 from members.service.health import Health, checks
 from members.web import build
-from members.web.build import accepts_events, encode
+from members.web.accept import accepts_events
+from members.web.build import encode
+from members.web.gate import GATE, Gate
 from members.web.keys import ABOUT, CLOSING, HEALTH, METRICS, RUN, TELL, About
 from members.web.routes import add_routes
 
@@ -48,7 +50,7 @@ class Launches:
             self.left += 1
 
 
-def make_app(launches: Launches, told: Listener, **about: Any) -> web.Application:
+def make_app(launches: Launches, told: Listener, gate: Gate | None = None, **about: Any) -> web.Application:
     store = FakeStore()
     builds = Builds(FakeBuilder(store), store, told, concurrent=1, timeout=9, log_limit=1000)
     known: dict[str, Any] = {
@@ -58,10 +60,11 @@ def make_app(launches: Launches, told: Listener, **about: Any) -> web.Applicatio
         "allow_origin": "*",
         "isolation": "none: <plain>",
         "versions": {"builder_info": {}, "binderhub": "1"},
-        "providers": ({"displayName": "GitHub"},),
+        "providers": ({"displayName": "GitHub", "id": "gh"},),
     }
     app = web.Application()
     app[ABOUT] = About(**(known | about))
+    app[GATE] = gate or Gate()
     app[RUN] = launches.run
     app[HEALTH] = Health(checks(store, FakeHub(), builds, 9), told)
     app[METRICS] = lambda accept: (b"# metrics\n", "text/plain; version=0.0.4")
@@ -151,7 +154,7 @@ async def test_who_asks_and_how_we_are_known(
     serve: Serve, launches: Launches, http: aiohttp.ClientSession
 ) -> None:
     launches.gate.set()
-    server = await serve(base_url="/b/")
+    server = await serve(base_url="/b/", gate=Gate(api_only=True))
     url = f"http://{server.host}:{server.port}/b/build/gh/u/r/HEAD?build_only=True"
     forwarded = {
         "X-Forwarded-For": "10.0.0.1, 203.0.113.9",
@@ -160,7 +163,12 @@ async def test_who_asks_and_how_we_are_known(
     }
     await (await http.get(url, headers=EVENTS | forwarded)).read()
     assert launches.requests[0] == LaunchRequest(
-        "gh", "u/r/HEAD", "203.0.113.9", "https://bind.example/b/", build_only=True
+        "gh",
+        "u/r/HEAD",
+        "203.0.113.9",
+        "https://bind.example/b/",
+        build_only=True,
+        visit=Visit(origin="bind.example"),
     )
     await (await http.get(url, headers=EVENTS | {"X-Forwarded-For": "<x>", "Host": "e<vil"})).read()
     assert launches.requests[1].client_ip == "127.0.0.1"

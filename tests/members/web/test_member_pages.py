@@ -88,7 +88,7 @@ async def test_metrics_and_providers(server: TestServer, http: aiohttp.ClientSes
         assert await answer.text() == "# metrics\n"
         assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
     async with http.get(server.make_url("/api/repoproviders")) as answer:
-        assert await answer.json() == [{"displayName": "GitHub"}]
+        assert await answer.json() == [{"displayName": "GitHub", "id": "gh"}]
 
 
 @mark.parametrize(
@@ -126,17 +126,6 @@ async def test_images(server: TestServer, http: aiohttp.ClientSession, path: str
 @mark.parametrize("path", ["/favicon.ico", "/robots.txt", "/favicon_fail.ico"])
 async def test_absent_files(server: TestServer, http: aiohttp.ClientSession, path: str) -> None:
     assert (await http.get(server.make_url(path))).status == 404
-
-
-@mark.parametrize("path", ["/", "/v2/gh/user/repo/HEAD?urlpath=x", "/about", "/build/gh", "/nosuch"])
-async def test_the_page(server: TestServer, http: aiohttp.ClientSession, path: str) -> None:
-    async with http.get(server.make_url(path)) as answer:
-        assert (answer.status, answer.content_type) == (200, "text/html")
-        text = await answer.text()
-    assert '<div id="root">' in text
-    assert "<title>member-a" in text
-    assert "GitHub" in text
-    assert "none: &lt;plain&gt;" in text
 
 
 async def test_outside_the_base_url_is_nothing(http: aiohttp.ClientSession) -> None:
