@@ -105,7 +105,10 @@ def front_door_document(plan: Plan) -> dict[str, Any]:
             for offer in plan.offers
         ],
     }
-    settled = {"members": {member.name: {"url": member.url, "weight": 1} for member in plan.members}}
+    settled = {
+        "members": {member.name: {"url": member.url, "weight": 1} for member in plan.members},
+        "build_tokens": {"secret": plan.build_secret},
+    }
     return merged(merged(proposed, plan.extra_front_door), settled)
 
 
