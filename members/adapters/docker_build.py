@@ -45,7 +45,7 @@ _NO_LIMITS: Final = (
 class BuildLimits:
     """`timeout` s, `output` bytes of log and `disk` bytes of checkout are for a build, `memory` bytes and `pids`
     for one of its steps; `concurrent` builds run at once. `cache` bytes may stay cached on the engine, None is
-    as the engine likes."""
+    as the engine likes. A git server or registry that does nothing for `silence` s is given up."""
 
     timeout: float
     output: int
@@ -54,6 +54,7 @@ class BuildLimits:
     pids: int
     concurrent: int
     cache: int | None = None
+    silence: float = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,18 +167,23 @@ class DockerBuilder:
     ) -> AsyncGenerator[BuildLine, None]:
         limits = self._limits
         budget = Budget.starting_now(seconds=limits.timeout, output=limits.output)
-        watch = Watch(here.root, disk=limits.disk, engine_root=self._engine_root, each_look=self._steps.hold)
+        watch = Watch(
+            here.root,
+            disk=limits.disk,
+            silence=limits.silence,
+            engine_root=self._engine_root,
+            each_look=self._steps.hold,
+        )
         evidence = Evidence()
-        texts = step(self._argv(source, image, here), self._environment(source, here, secret), budget,
-                     longest=LONGEST_LINE)  # fmt: skip
+        argv, variables = self._argv(source, image, here), self._environment(source, here, secret)
+        texts = step(argv, variables, budget, longest=LONGEST_LINE)
         try:
             async with aclosing(texts), aclosing(watched(texts, watch.run())) as lines:
                 async for text in lines:
                     line = read(here.told(text))
-                    if line.phase == "building":
-                        watch.fetched()
                     if not evidence.add(line):
                         yield line
+                    watch.heard(building=evidence.building, pushing=evidence.pushing)
         except StepFailed as error:
             raise await self._fault(evidence, error.status, watch) from error
 

@@ -29,12 +29,14 @@ class StepLimits:
         steps: int,
         engine_root: Path | None,
         root: Path = _ROOT,
+        proc: Path = _PROC,
     ) -> None:
         """`engine_root` is the folder of the engine's data; None when that is not on this machine."""
         self._memory = memory
         self._pids = pids
         self._steps = steps
         self._engine_root = engine_root
+        self._proc = proc
         self._hierarchies = _hierarchies(root)
         self._found: tuple[Path, ...] = ()
 
@@ -58,7 +60,7 @@ class StepLimits:
         for hierarchy in self._hierarchies:
             for depth in _DEPTHS:
                 for parent in hierarchy.glob(f"{depth}/{_PARENT}"):
-                    if any(_runs_on(engine_root, step) for step in _folders(parent)):
+                    if any(_runs_on(engine_root, step, self._proc) for step in _folders(parent)):
                         yield parent
 
 
@@ -76,11 +78,11 @@ def _folders(parent: Path) -> list[Path]:
         return []  # the last step has ended
 
 
-def _runs_on(engine_root: str, step: Path) -> bool:
+def _runs_on(engine_root: str, step: Path, proc: Path) -> bool:
     """Whether the first process of a step has its root file system from this engine."""
     with suppress(OSError, IndexError):
         pid = (step / "cgroup.procs").read_text().split()[0]
-        for line in (_PROC / pid / "mountinfo").read_text().splitlines():
+        for line in (proc / pid / "mountinfo").read_text().splitlines():
             if line.split()[4] == "/":
                 return f"={engine_root}/" in line
     return False

@@ -16,7 +16,6 @@ T = TypeVar("T")
 FULL = 64 << 20  # bytes; with less space left a failure is the member's own
 _PAUSE = 0.3  # seconds between two looks
 _SHARE = 10  # a look that took long is followed by a pause this many times as long
-_STALLED = 120.0  # seconds in which a server that is fetched from must send something
 
 
 async def watched(
@@ -48,23 +47,34 @@ class Watch:
     """The limits of one build's own folder, and of the silence while it fetches."""
 
     def __init__(
-        self, folder: Path, *, disk: int, engine_root: Path | None, each_look: Callable[[], object]
+        self,
+        folder: Path,
+        *,
+        disk: int,
+        silence: float,
+        engine_root: Path | None,
+        each_look: Callable[[], object],
     ) -> None:
         """`disk` bytes may be fetched into `folder`; `engine_root` is the engine's data, if they are here.
 
-        `each_look` blocks, and is called all the time.
+        For `silence` seconds git server and registry may do nothing. `each_look` blocks, and is called all the
+        time.
         """
         self._folder = folder
         self._disk = disk
         self._engine_root = engine_root
         self._each_look = each_look
+        self._silence = silence
         self._fetching = True
+        self._pushing = False
         self._size = 0
-        self._grown = asyncio.get_running_loop().time()
+        self._heard = asyncio.get_running_loop().time()
 
-    def fetched(self) -> None:
-        """A step of a build may be silent for as long as it likes, and copies of what was fetched are made."""
-        self._fetching = False
+    def heard(self, *, building: bool, pushing: bool) -> None:
+        """A line came, and says how far the build is."""
+        self._fetching = not building
+        self._pushing = pushing
+        self._heard = asyncio.get_running_loop().time()
 
     async def run(self) -> NoReturn:
         """Raises BuildFailed or BuildBroken when a limit is passed."""
@@ -74,22 +84,29 @@ class Watch:
             if full := self.full():
                 raise BuildBroken(full)
             if self._fetching:
-                self._look_at(await asyncio.to_thread(size_of, self._folder), now())
+                self._look_at(await asyncio.to_thread(size_of, self._folder))
+            self._listen()
             await asyncio.to_thread(self._each_look)
             await asyncio.sleep(max(_PAUSE, _SHARE * (now() - begun)))
 
-    def _look_at(self, size: int, now: float) -> None:
+    def _look_at(self, size: int) -> None:
+        """Copies of what was fetched are made later, so only fetching is looked at."""
         if size > self._disk:
             raise BuildFailed(
                 f"The repository is too large: more than {self._disk / 1e9:.3g} GB were fetched, "
                 "and the build was stopped."
             )
         if size != self._size:
-            self._size, self._grown = size, now
-        if now - self._grown > _STALLED:
-            raise BuildBroken(
-                f"The repository's server sent nothing for {_STALLED / 60:g} minutes; the build was stopped."
-            )
+            self._size, self._heard = size, asyncio.get_running_loop().time()
+
+    def _listen(self) -> None:
+        """A step of a build may be silent for as long as it likes, a server may not."""
+        if asyncio.get_running_loop().time() - self._heard < self._silence:
+            return
+        if self._fetching:
+            raise BuildBroken(f"The repository's server sent nothing for {self._silence:g} seconds.")
+        if self._pushing:
+            raise BuildBroken(f"The registry of images took nothing for {self._silence:g} seconds.")
 
     def full(self) -> str | None:
         """What to say when a disk of this member has no room left."""

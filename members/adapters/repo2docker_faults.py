@@ -15,6 +15,7 @@ _KILLED = 128 + 9  # status of a process that the kernel or an operator ended
 
 # BuildKit's words for a step of the repository that ended with another status than 0.
 _STEP = re.compile(r"executor failed running|did not complete successfully: exit code")
+_SOLVE = "failed to solve"  # every error has this that is not of the time after the build
 _STEP_KILLED = re.compile(r"exit code: 137\b")
 
 # What the tools say when something of this machine, or between it and the registry, does not work.
@@ -24,10 +25,6 @@ _OURS = (
         "The disk of this member is full.",
     ),
     (
-        re.compile(r"failed to push|error pushing|(?:denied|unauthorized)\b.*\bpush", re.IGNORECASE),
-        "The image was built, but the registry of images did not take it.",
-    ),
-    (
         re.compile(
             r"failed to receive status|Cannot connect to the Docker daemon|error during connect"
             r"|error reading from server|transport is closing|code = Unavailable"
@@ -35,6 +32,8 @@ _OURS = (
         "The container engine of this member stopped in the middle of the build.",
     ),
 )
+_HINT = "A step was killed, most likely because it needed more memory than a build may use."
+_NOT_PUSHED = "The image was built, but the registry of images did not take it."
 _NETWORK = (
     r"no such host|connection refused|i/o timeout|network is unreachable|TLS handshake timeout|toomanyrequests"
     r"|server misbehaving|context deadline exceeded|50[0-9] |connection reset|no route to host|: EOF"
@@ -51,37 +50,47 @@ _TOOL = re.compile(r"The (?P<tool>docker commandline client|buildx plugin) must 
 
 def judge(evidence: Evidence, status: int, *, base_image: str | None) -> BuildFailed | BuildBroken:
     """The error to raise for a build of which repo2docker said `evidence` and ended with `status`."""
-    failed = evidence.failed or _last_word(evidence, status)
     if evidence.failed is None and status == _KILLED:
         return BuildBroken("The build was killed from outside on this member.")
-    tool = _TOOL.search(failed)
-    if tool:
-        return BuildBroken(f"The {tool['tool']} does not work on this member.")
-    if not evidence.building:
-        unreachable = _GIT_UNREACHABLE.search(evidence.git or failed)
-        if unreachable:
-            return BuildBroken("The repository's server could not be reached.")
-    if _STEP.search(evidence.error):
-        return BuildFailed(_with_hint(failed, evidence.error))
-    for pattern, message in _OURS:
-        if pattern.search(evidence.error):
-            return BuildBroken(message)
-    if _base_unreachable(evidence.error, base_image):
-        return BuildBroken("The image to build on could not be fetched: its registry does not answer.")
-    if failed.rstrip() == "Error during build:":  # Python's MemoryError has no text
-        return BuildFailed("Error during build: the repository is too large to be built with this memory.")
+    failed = evidence.failed or _last_word(evidence, status)
+    fault = _in_repo2docker(failed) or _in_fetching(evidence, failed) or _in_building(evidence, base_image)
+    if fault is not None:
+        return BuildBroken(fault)
+    if failed == "Error during build:":  # Python's MemoryError has no text
+        return BuildFailed(f"{failed} the repository is too large to be built with this memory.")
+    if _STEP_KILLED.search(evidence.error):
+        return BuildFailed(f"{failed}\n{_HINT}")
     return BuildFailed(failed)
+
+
+def _in_repo2docker(failed: str) -> str | None:
+    tool = _TOOL.search(failed)
+    return f"The {tool['tool']} does not work on this member." if tool else None
+
+
+def _in_fetching(evidence: Evidence, failed: str) -> str | None:
+    if not evidence.building and _GIT_UNREACHABLE.search(evidence.git or failed):
+        return "The repository's server could not be reached."
+    return None
+
+
+def _in_building(evidence: Evidence, base_image: str | None) -> str | None:
+    error = evidence.error
+    if _STEP.search(error):
+        return None  # what a step says of itself counts not
+    if "failed to push" in error or (evidence.pushing and error and _SOLVE not in error):
+        return _NOT_PUSHED
+    for pattern, message in _OURS:
+        if pattern.search(error):
+            return message
+    if _base_unreachable(error, base_image):
+        return "The image to build on could not be fetched: its registry does not answer."
+    return None
 
 
 def _last_word(evidence: Evidence, status: int) -> str:
     words = evidence.other.strip().rpartition("\n")[2]
     return f"{words} (exit status {status})" if words else f"The build ended with exit status {status}."
-
-
-def _with_hint(failed: str, error: str) -> str:
-    if _STEP_KILLED.search(error):
-        return f"{failed}\nA step was killed, most likely because it needed more memory than a build may use."
-    return failed
 
 
 def _base_unreachable(error: str, base_image: str | None) -> bool:

@@ -11,6 +11,7 @@ from members.core.model import BuildLine
 LONGEST_LINE = 1 << 18  # bytes of one line of the log as JSON
 _LONGEST_MESSAGE = 1 << 15  # characters that a visitor is shown of one line
 _FAILED = ("failed", "failure")
+_PUSHING = re.compile(r"#\d+ pushing \S+ with docker$")
 _KEPT = 20  # last lines of git that are looked at
 
 
@@ -46,7 +47,8 @@ class Evidence:
     def __init__(self) -> None:
         self.failed: str | None = None  # the first message with phase failed, which ends the stream
         self.error = ""  # the last line of BuildKit that begins with ERROR
-        self.building = False  # whether anything was built, after all was fetched
+        self.building = False  # whether all was fetched, and building began
+        self.pushing = False  # whether the image was there, and went to the registry
         self._git: deque[str] = deque(maxlen=_KEPT)
         self._other: deque[str] = deque(maxlen=_KEPT)
 
@@ -57,6 +59,7 @@ class Evidence:
             return True
         if line.phase == "building":
             self.building = True
+            self.pushing = self.pushing or bool(_PUSHING.match(line.message))
             if line.message.startswith("ERROR: "):
                 self.error = line.message.strip()
         elif line.phase == "fetching" and re.match(r"(fatal|error): ", line.message):
