@@ -113,12 +113,17 @@ class Launcher:
         verdict: Verdict | None = None
         built = False
         try:
-            with self._pool.lease(member.name):
+            with (
+                self._pool.lease(member.name),
+                self._dispatcher.under_way(story.launch, member.name) as built_now,
+            ):
                 async with aclosing(self._frames(story, member, begun)) as frames:
                     async for frame in frames:
                         verdict = judge(frame.event, built=built)
                         if verdict is None:
-                            built = built or past_the_build(phase_of(frame.event))
+                            if not built and past_the_build(phase_of(frame.event)):
+                                built = True
+                                built_now()
                             yield frame
                             continue
                         if verdict.ending is not Ending.RETRYABLE:

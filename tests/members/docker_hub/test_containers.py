@@ -139,7 +139,10 @@ async def test_a_removed_session_leaves_nothing(shared: Member) -> None:
 @pytest.mark.parametrize(
     ("image", "words"),
     [
-        (NO_JUPYTER, r"ended while starting \(status 127\)\. This image has no Jupyter: none of jupyter-notebook"),
+        (
+            NO_JUPYTER,
+            r"ended while starting \(status 127\)\. This image has no Jupyter: none of jupyter-notebook",
+        ),
         (BROKEN, r"ended while starting \(status 3\)\. the data is missing"),
         ("binder-test/nowhere:1", r"Image binder-test/nowhere:1 is not on this member"),
     ],
