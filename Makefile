@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 # The machine's own node and npm serve JupyterHub's proxy; a machine without them gets the PyPI wheel.
 LOCK := $(if $(and $(shell command -v node),$(shell command -v npm)),.ci/lock/run.lock,.ci/lock/node.lock)
 
-.PHONY: up test lint unit bench lock clean
+.PHONY: up test lint unit bench bench-docker lock clean
 
 up: $(VENV)/.ready
 	@$(BIN)/binder-federation up --config config/local.yaml $(ARGS)
@@ -29,6 +29,10 @@ unit: lint  ## the quick half of the tests: no hub, no builds, no browser
 
 bench: $(VENV)/.ready
 	@$(BIN)/python -m benchmarks.front_door
+
+bench-docker: $(VENV)/.ready  ## a member on Docker beside a bare JupyterHub; needs root
+	@.ci/docker-tools
+	@PYTHONPATH=tests/stage $(BIN)/python -m benchmarks.docker
 
 $(BIN)/uv: .ci/lock/run.lock
 	@.ci/make-venv $(VENV)

@@ -2,13 +2,15 @@
 
 `stand_in.py member serve --config FILE` and `stand_in.py door serve --config FILE --host H --port P`.
 A file `fault` in the state folder (beside the configuration) makes the named program misbehave:
-`<name>: exit` fails at once, `<name>: port` as if its port were taken, `<name>: deaf` ignores SIGTERM.
+`<name>: exit` fails at once, `<name>: port` as if its port were taken, `<name>: deaf` ignores SIGTERM,
+`<name>: tidies` has a helper that goes on a while for a program that was killed, and then leaves a file `tidied`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -46,6 +48,16 @@ def well(url: str) -> bool:
         return False
 
 
+def start_tidying(folder: Path) -> None:
+    """As a member's warden: begins when this process has ended, and ends by itself."""
+    subprocess.Popen(
+        ["sh", "-c", f'read gone; sleep 1; echo > "{folder}/tidied"'],
+        stdin=subprocess.PIPE,
+        env={**os.environ, "BINDER_TIDIES_UP": "1"},
+        start_new_session=True,
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("kind")
@@ -66,6 +78,8 @@ def main() -> None:
     follow_parent()
     # What a hub's notebooks are to a member: alive in a session of its own, out of reach of a group's signal.
     helper = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    if trouble == "tidies":
+        start_tidying(folder)
     (folder / f"{name}.helper").write_text(str(helper.pid))
 
     def end(number: int, frame: object) -> None:

@@ -114,6 +114,17 @@ def test_a_killed_member_comes_back_with_its_url_and_a_new_pid_and_its_orphans_a
     assert run.leftovers() == []
 
 
+def test_what_tidies_up_behind_a_killed_member_is_let_finish(run: Run) -> None:
+    run.state.mkdir()
+    (run.state / "fault").write_text("member-a: tidies")
+    member = run.start().ready()["members"][0]
+    (run.state / "fault").unlink()
+    os.killpg(member["pid"], signal.SIGKILL)
+    assert run.end() == 0  # waits for it
+    assert (run.state / "tidied").exists()
+    assert run.leftovers() == []
+
+
 def test_a_second_up_in_the_same_folder_is_refused_and_the_first_goes_on(run: Run, tmp_path: Path) -> None:
     found = run.start().ready()
     assert run.process is not None
