@@ -96,7 +96,7 @@ async def test_a_build_that_fails_tells_its_log_and_tries_no_other_member(
     assert "this one cannot work" in found.log
     assert "exit code: 3" in found.log
     assert len(set(found.members)) == 1, found.members
-    assert containers(engine) == before
+    assert set(containers(engine)) <= set(before)
     again = await launch(session, federation.url, spec)  # a failure is no image
     assert again.phases[-1] == "failed"
 
