@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 # The machine's own node and npm serve JupyterHub's proxy; a machine without them gets the PyPI wheel.
 LOCK := $(if $(and $(shell command -v node),$(shell command -v npm)),.ci/lock/run.lock,.ci/lock/node.lock)
 
-.PHONY: up test lint unit bench bench-docker lock clean
+.PHONY: up test lint unit bench bench-docker lock clean docker-tools base-image
 
 up: $(VENV)/.ready
 	@$(BIN)/binder-federation up --config config/local.yaml $(ARGS)
@@ -27,11 +27,24 @@ lint: $(VENV)/.ready-dev
 unit: lint  ## the quick half of the tests: no hub, no builds, no browser
 	@$(BIN)/python -m pytest -m "not integration and not e2e" $(PYTEST_ARGS)
 
+docker-tools:  ## what `up --runtime docker` needs of Debian: engine, registry, buildx, the makings of a base image
+	@.ci/docker-tools
+
+# The images that builds of the docker runtime stand on (docs/buildpacks.md). PACKAGES are Debian's, beyond the usual.
+BASE_IMAGE ?= binder-base:venv
+NOTEBOOK_IMAGE ?= binder-base:notebook
+PACKAGES ?=
+base-image: $(BIN)/uv docker-tools
+	@work=$$(mktemp -d) && trap 'rm -rf "$$work"' EXIT && \
+	echo "Making the base image, which takes a minute ..." && \
+	UV=$(BIN)/uv members/buildpacks/make-base-image "$$work/base.tar" $(PACKAGES) && \
+	members/buildpacks/import-base-image "$$work/base.tar" $(BASE_IMAGE) $(NOTEBOOK_IMAGE) && \
+	echo "Made $(BASE_IMAGE) for repositories, and $(NOTEBOOK_IMAGE) for their Dockerfiles."
+
 bench: $(VENV)/.ready
 	@$(BIN)/python -m benchmarks.front_door
 
-bench-docker: $(VENV)/.ready  ## a member on Docker beside a bare JupyterHub; needs root
-	@.ci/docker-tools
+bench-docker: $(VENV)/.ready docker-tools  ## a member on Docker beside a bare JupyterHub; needs root
 	@PYTHONPATH=tests/stage $(BIN)/python -m benchmarks.docker
 
 $(BIN)/uv: .ci/lock/run.lock
@@ -53,7 +66,9 @@ lock: $(BIN)/uv  ## takes the newest versions that pyproject.toml allows
 	@export UV_CUSTOM_COMPILE_COMMAND="make lock"; compile="$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --python-version 3.11 pyproject.toml"; \
 	$$compile -o .ci/lock/run.lock && \
 	$$compile --extra node -c .ci/lock/run.lock -o .ci/lock/node.lock && \
-	$$compile --group dev -c .ci/lock/node.lock -o .ci/lock/dev.lock
+	$$compile --group dev -c .ci/lock/node.lock -o .ci/lock/dev.lock && \
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-annotate \
+	-c .ci/lock/run.lock members/buildpacks/base/requirements.in -o members/buildpacks/base/requirements.lock
 
 clean:
 	@rm -rf $(VENV) .binder-federation

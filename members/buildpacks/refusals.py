@@ -34,7 +34,7 @@ class Refused(Exception):
 
 
 def _refusing(stock: type[BuildPack], what: str, files: tuple[str, ...]) -> type[BuildPack]:
-    class Refusal(stock):  # type: ignore[misc, valid-type]
+    class Refusal(stock):
         def detect(self) -> bool:
             found = [path for path in map(self.binder_path, files) if Path(path).exists()]
             if not super().detect() and not any(Path(path).name in _ALONE for path in found):

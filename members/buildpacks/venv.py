@@ -16,6 +16,7 @@ from typing import Any
 from packaging.version import InvalidVersion, Version
 from repo2docker.buildpacks.base import BaseImage
 from repo2docker.buildpacks.python import PythonBuildPack
+from repo2docker.utils import is_local_pip_requirement
 
 from members.buildpacks.dockerfile import Image, Script, dockerfile
 from members.buildpacks.refusals import Refused
@@ -77,12 +78,21 @@ class VenvPythonBuildPack(PythonBuildPack):
         apt = Path(self.binder_path("apt.txt"))
         if not apt.exists() or not any(_content(line) for line in apt.read_text().splitlines()):
             return []
-        scripts: list[Script] = BaseImage.get_preassemble_scripts(self)
-        return scripts
+        return list(BaseImage.get_preassemble_scripts(self))
 
     def _get_pip_scripts(self) -> list[Script]:
         requirements = self.binder_path("requirements.txt")
         return [(_USER, _install(f'-r "{requirements}"'))] if Path(requirements).exists() else []
+
+    @property
+    def _should_preassemble_pip(self) -> bool:
+        """Whether the requirements are all that installing them needs.
+
+        repo2docker guesses the file's encoding, and takes a single "." for UTF-16.
+        """
+        requirements = Path(self.binder_path("requirements.txt"))
+        text = requirements.read_text(encoding="utf-8", errors="replace") if requirements.exists() else ""
+        return not self._is_python_package() and not any(map(is_local_pip_requirement, text.splitlines()))
 
     def _is_python_package(self) -> bool:
         if self.binder_dir:

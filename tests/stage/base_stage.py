@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import uv
@@ -16,6 +17,7 @@ NOTEBOOK = "binder-base:notebook"  # for FROM in a repository's own Dockerfile: 
 _MAKER = Path(__file__).resolve().parents[2] / "members" / "buildpacks" / "make-base-image"
 _IMPORTER = _MAKER.with_name("import-base-image")
 _MAKE_LIMIT = 900.0  # seconds, of a first time on a slow day
+_KEPT = 7 * 86400.0  # seconds that a base image nobody used stays in the cache
 
 
 def load_base_images(engine: Engine) -> None:
@@ -38,9 +40,11 @@ def _root_file_system() -> Path:
     with (cache / "base.lock").open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # of several test runs one makes it
         if not tar.exists():
-            for old in cache.glob("base-*.tar"):
-                old.unlink()
             subprocess.run(
                 [_MAKER, tar], env={**os.environ, "UV": uv.find_uv_bin()}, check=True, timeout=_MAKE_LIMIT
             )
+        tar.touch()
+        for other in cache.glob("base-*.tar"):  # another checkout may use one
+            if other.stat().st_mtime < time.time() - _KEPT:
+                other.unlink()
     return tar

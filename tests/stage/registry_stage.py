@@ -20,7 +20,7 @@ log: {{level: warn}}
 storage:
   filesystem: {{rootdirectory: {data}}}
   delete: {{enabled: true}}
-http: {{addr: "127.0.0.1:{port}"}}
+http: {{addr: "{host}"}}
 {more}
 """
 
@@ -33,12 +33,12 @@ class RunningRegistry:
     """
 
     folder: Path
-    port: int
+    host: str
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
-    def host(self) -> str:
-        return f"127.0.0.1:{self.port}"
+    def port(self) -> int:
+        return int(self.host.rpartition(":")[2])
 
     @property
     def url(self) -> str:
@@ -83,20 +83,20 @@ class RunningRegistry:
             return False
 
 
-def start_registry(folder: Path, *, more: str = "") -> RunningRegistry:
+def start_registry(folder: Path, *, more: str = "", address: str = "127.0.0.1") -> RunningRegistry:
     """A registry that keeps its images in `folder`; `more` are further lines of its configuration.
 
     Raises StageError.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    registry = RunningRegistry(folder, _free_port())
-    config = _CONFIG.format(data=folder / "data", port=registry.port, more=more)
+    registry = RunningRegistry(folder, f"{address}:{_free_port(address)}")
+    config = _CONFIG.format(data=folder / "data", host=registry.host, more=more)
     (folder / "config.yml").write_text(config)
     registry.start()
     return registry
 
 
-def _free_port() -> int:
+def _free_port(address: str) -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((address, 0))
         return int(probe.getsockname()[1])

@@ -41,7 +41,7 @@ def test_a_repository_without_configuration_gets_jupyter_and_its_files(workshop:
 
 def test_requirements_in_a_binder_folder_may_name_the_repository_itself(workshop: Workshop) -> None:
     workshop.add("requirements.txt", "no-such-package-at-all\n")  # hidden by the binder folder
-    workshop.add("binder/requirements.txt", "-e .\n")
+    workshop.add("binder/requirements.txt", ".\n")
     workshop.add("setup.py", 'from setuptools import setup\nsetup(name="greeter", py_modules=["greeter"])\n')
     workshop.add("greeter.py", 'WORD = "hello"\n')
     workshop.built()
@@ -124,9 +124,15 @@ def test_a_dockerfile_comes_first_and_starts_from_the_notebook_image(
 
 
 def test_what_uv_does_not_understand_pip_installs(workshop: Workshop) -> None:
-    workshop.add("requirements.txt", "--use-feature=no-such-feature-of-uv\n")
-    assert workshop.build() != 0
-    assert "pip tries" in workshop.said
+    workshop.add("requirements.txt", "six (==1.16.0)\n--trusted-host=localhost,\n")
+    workshop.built()
+    assert workshop.run("python", "-c", "import six; print(six.__version__)") == "1.16.0\n"
+
+
+def test_an_unknown_package_fails_the_build_and_is_named(workshop: Workshop) -> None:
+    workshop.add("requirements.txt", "no-such-package-of-anybodys\n")
+    assert workshop.build("--DockerEngine.extra_buildx_build_args=--network=host") != 0
+    assert "no-such-package-of-anybodys" in workshop.said
 
 
 def test_the_server_runs_as_binder_starts_it(workshop: Workshop) -> None:
