@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -43,9 +44,12 @@ _NO_LIMITS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class BuildLimits:
-    """`timeout` s, `output` bytes of log and `disk` bytes of checkout are for a build, `memory` bytes and `pids`
-    for one of its steps; `concurrent` builds run at once. `cache` bytes may stay cached on the engine, None is
-    as the engine likes. A git server or registry that does nothing for `silence` s is given up."""
+    """What builds may use.
+
+    `timeout` s, `output` bytes of log and `disk` bytes of checkout are for a build; `memory` bytes, `pids` and
+    `layer` bytes written for one of its steps; `concurrent` builds run at once. `cache` bytes may stay cached on
+    the engine, None is as the engine likes. A git server or registry that does nothing for `silence` s is given up.
+    """
 
     timeout: float
     output: int
@@ -53,6 +57,7 @@ class BuildLimits:
     memory: int
     pids: int
     concurrent: int
+    layer: int = 20 << 30
     cache: int | None = None
     silence: float = 120.0
 
@@ -119,8 +124,10 @@ class DockerBuilder:
 
     def prepare(self) -> None:
         """Looks for the tools, and removes what a killed predecessor left. Blocks; raises BuildBroken."""
-        if self._recipe.buildpacks == "venv" and not _BUILDPACKS.is_file():
-            raise BuildBroken(f"build.buildpacks: venv needs {_BUILDPACKS.name}, which is not installed.")
+        if self._recipe.buildpacks == "venv" and self._recipe.base_image is None:
+            raise BuildBroken("build.base_image: build.buildpacks venv needs an image to build on")
+        if shutil.which("git") is None:
+            raise BuildBroken("The git command was not found: install git.")
         self._engine_root = self._docker.require()
         try:
             trees.remove(self._builds)
@@ -134,7 +141,11 @@ class DockerBuilder:
     def _step_limits(self) -> StepLimits:
         limits = self._limits
         return StepLimits(
-            memory=limits.memory, pids=limits.pids, steps=limits.concurrent, engine_root=self._engine_root
+            memory=limits.memory,
+            pids=limits.pids,
+            layer=limits.layer,
+            steps=limits.concurrent,
+            engine_root=self._engine_root,
         )
 
     async def close(self) -> None:

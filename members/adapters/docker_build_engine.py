@@ -47,7 +47,7 @@ class DockerCommand:
                 raise BuildBroken(f"The container engine at {self.host}: {'; '.join(info['ServerErrors'])}")
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             raise BuildBroken(f"The container engine at {self.host} does not answer.") from error
-        root = Path(info.get("DockerRootDir") or "/nowhere")
+        root = Path(info.get("DockerRootDir") or "/nowhere").resolve()
         return root if self.host.startswith("unix://") and root.is_dir() else None
 
     def answers(self) -> bool:

@@ -1,16 +1,22 @@
-"""Memory and processes of what runs inside builds, held by the kernel. Knows no build and no engine's API.
+"""Memory, processes and disk of what runs inside builds. Knows no build and no engine's API.
 
 The engine's BuildKit offers no limits: 20.10 ignores buildx's --cgroup-parent and --ulimit. But an engine runs the
 steps of all builds below one cgroup named buildkit, which root on the same machine may limit: all of them together,
 and each one. Where that cgroup is no engine tells, so it is recognised by the first step that runs in it.
+No kernel limits what a step writes: one that writes too much is killed, as the kernel does for memory.
 """
 
 from __future__ import annotations
 
 import os
+import re
+import shutil
+import signal
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+
+from members.adapters.docker_build_watch import size_of
 
 _ROOT = Path("/sys/fs/cgroup")
 _PROC = Path("/proc")
@@ -19,13 +25,15 @@ _DEPTHS = ("*", "*/*", "*/*/*")
 
 
 class StepLimits:
-    """`memory` bytes and `pids` processes (threads count too) of one step; `steps` of them may run at once."""
+    """`memory` bytes, `pids` processes (threads count too) and `layer` bytes on disk are for one step; `steps`
+    of them may run at once."""
 
     def __init__(
         self,
         *,
         memory: int,
         pids: int,
+        layer: int,
         steps: int,
         engine_root: Path | None,
         root: Path = _ROOT,
@@ -34,6 +42,8 @@ class StepLimits:
         """`engine_root` is the folder of the engine's data; None when that is not on this machine."""
         self._memory = memory
         self._pids = pids
+        self._layer = layer
+        self._room = 0  # free bytes of the engine's disk when no step had begun to write
         self._steps = steps
         self._engine_root = engine_root
         self._proc = proc
@@ -50,11 +60,29 @@ class StepLimits:
         """Sets the limits on all steps together and on each that runs now. Whether the cgroups are known."""
         if not self._found and self._engine_root is not None:
             self._found = tuple(self._search(str(self._engine_root)))
+        steps = [step for parent in self._found for step in _folders(parent)]
         for parent in self._found:
             _limit(parent, self._memory * self._steps, self._pids * self._steps)
-            for step in _folders(parent):
-                _limit(step, self._memory, self._pids)
+        for step in steps:
+            _limit(step, self._memory, self._pids)
+        with suppress(OSError):
+            self._hold_disk(steps)
         return bool(self._found)
+
+    def _hold_disk(self, steps: list[Path]) -> None:
+        """Only when much was written since the first step began is it worth while to look who wrote it."""
+        if self._engine_root is None:
+            return
+        free = shutil.disk_usage(self._engine_root).free
+        if not steps:
+            self._room = free
+        if self._room - free < self._layer:
+            return
+        for step in steps:
+            mount = _root_mount(step, self._proc)
+            written = re.search(r"\bupperdir=([^,\s]+)", mount)
+            if written and size_of(Path(written[1])) > self._layer:
+                _kill(step)
 
     def _search(self, engine_root: str) -> Iterator[Path]:
         for hierarchy in self._hierarchies:
@@ -79,13 +107,27 @@ def _folders(parent: Path) -> list[Path]:
 
 
 def _runs_on(engine_root: str, step: Path, proc: Path) -> bool:
-    """Whether the first process of a step has its root file system from this engine."""
+    """Whether a step has its root file system from this engine."""
+    return f"={engine_root}/" in _root_mount(step, proc)
+
+
+def _root_mount(step: Path, proc: Path) -> str:
+    """How the kernel describes the root file system of a step's first process; empty when it has ended."""
     with suppress(OSError, IndexError):
-        pid = (step / "cgroup.procs").read_text().split()[0]
-        for line in (proc / pid / "mountinfo").read_text().splitlines():
+        for line in (proc / _pids(step)[0] / "mountinfo").read_text().splitlines():
             if line.split()[4] == "/":
-                return f"={engine_root}/" in line
-    return False
+                return line
+    return ""
+
+
+def _pids(step: Path) -> list[str]:
+    return (step / "cgroup.procs").read_text().split()
+
+
+def _kill(step: Path) -> None:
+    with suppress(OSError):
+        for pid in _pids(step):
+            os.kill(int(pid), signal.SIGKILL)
 
 
 def _limit(cgroup: Path, memory: int, pids: int) -> None:

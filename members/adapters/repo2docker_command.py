@@ -69,6 +69,7 @@ def environment(
         "TMPDIR": str(root / "tmp"),
         "DOCKER_HOST": docker_host,
         "DOCKER_CONFIG": str(root / "docker"),
+        "TRAITLETS_APPLICATION_RAISE_CONFIG_FILE_ERROR": "1",  # never without what repo2docker_host.py sets
         "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",  # a plain manifest, which every lookup understands
         **GIT_ALONE,
         **_STALLED,

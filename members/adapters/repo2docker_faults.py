@@ -32,7 +32,7 @@ _OURS = (
         "The container engine of this member stopped in the middle of the build.",
     ),
 )
-_HINT = "A step was killed, most likely because it needed more memory than a build may use."
+_HINT = "A step was killed, most likely because it used more memory, or wrote more to disk, than it may."
 _NOT_PUSHED = "The image was built, but the registry of images did not take it."
 _NETWORK = (
     r"no such host|connection refused|i/o timeout|network is unreachable|TLS handshake timeout|toomanyrequests"

@@ -30,7 +30,7 @@ from members.hub.turns import Turns
 # busybox both know `command -v`. The page to begin with is JupyterLab where there is one.
 _START = """
 if command -v jupyter-lab >/dev/null 2>&1; then
-  set -- --NotebookApp.default_url=/lab --ServerApp.default_url=/lab "$@"
+  set -- --NotebookApp.default_url=/lab --ServerApp.default_url=/lab --JupyterNotebookApp.default_url=/lab "$@"
 fi
 for server in jupyter-notebook jupyter-lab jupyter-server; do
   if command -v "$server" >/dev/null 2>&1; then exec "$server" "$@"; fi

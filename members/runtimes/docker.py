@@ -19,6 +19,7 @@ from members.adapters.registry import Registry, open_registry
 from members.adapters.warded import warded
 from members.core.facts import Note, Tell
 from members.core.labels import Labels, labels
+from members.providers.clone import clone_credentials
 from members.providers.git import GitConfig
 from members.runtimes.hub import client_of, lost
 from members.runtimes.registry import docker_config_folder, registry_place
@@ -133,10 +134,18 @@ def _builder(settings: Settings, host: str, registry: Registry | None, tell: Tel
             output=build.output,
             disk=build.disk,
             memory=build.memory,
-            pids=settings.sessions.pids,
+            pids=build.pids,
+            layer=build.layer,
             concurrent=build.concurrent,
+            cache=settings.docker.build_cache,
         ),
-        git=GitAccess(protocols=sorted({*protocols, "https"}), file_roots=roots),
+        git=GitAccess(
+            protocols=sorted({*protocols, "https"}),
+            file_roots=roots,
+            credentials={
+                id: secret for id, config in configs.items() if (secret := clone_credentials(config))
+            },
+        ),
         tell=tell,
         recipe=Recipe(build.buildpacks, build.base_image, build.appendix, build.repo2docker_args),
         **credentials,

@@ -66,6 +66,7 @@ class Build(Section):
     output: Size = 20 * 1024**2
     disk: Size = 4 * 1024**3
     pids: Annotated[int, Field(ge=16)] = 4096
+    layer: Size = 20 * 1024**3
     buildpacks: Literal["stock", "venv"] = "stock"
     base_image: str | None = None
     appendix: str = ""

@@ -14,14 +14,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from pytest import fixture, mark, raises
-from registry_stage import RunningRegistry
-from repo2docker_workshop import LABEL, USUAL, Workshop, built, git, running
+from registry_stage import RunningRegistry, start_registry
+from repo2docker_workshop import LABEL, TINY, USUAL, Workshop, built, git, running
 
+from members.adapters.docker_build import Recipe
+from members.adapters.docker_build_engine import DockerCommand
 from members.core import phases
-from members.core.model import BuildFailed, BuildLine
+from members.core.model import BuildBroken, BuildFailed, BuildLine, Credentials
 
 pytestmark = [mark.integration, mark.docker]
 
+PASSWORD_FILE = "member:$2y$04$bTohVVGyJjgX0A/eCkye5OFz/xbagDlY0yGNtWRQBSiqeJv0f6.zC\n"  # pass:word
 RECORDED = Path(__file__).parents[1] / "recorded"
 
 
@@ -61,6 +64,51 @@ async def test_a_dockerfile_is_built_pushed_and_told_as_binderhub_does(
         line.message for line in lines[2:] if "repo2docker.repo" not in line.message
     )
     await builder.close()
+
+
+async def test_an_image_is_pushed_with_its_registrys_credentials(workshop: Workshop, tmp_path: Path) -> None:
+    (tmp_path / "htpasswd").write_text(PASSWORD_FILE)
+    registry = start_registry(
+        tmp_path / "registry", more=f"auth: {{htpasswd: {{realm: images, path: {tmp_path}/htpasswd}}}}"
+    )
+    try:
+        source = workshop.dockerfile("echo made-it")
+        login = Credentials("member", "pass:word", registry.host)
+        builder = workshop.builder(push=True, credentials=login)
+        await built(builder, source, f"{registry.host}/with/login:1")
+        without = workshop.builder(push=True)
+        with raises(BuildBroken, match="did not take it"):
+            await built(without, source, f"{registry.host}/without/login:1")
+        await builder.close()
+        await without.close()
+    finally:
+        registry.kill()
+
+
+async def test_python_repositories_are_built_on_the_base_image_without_conda(
+    workshop: Workshop, base_image: str
+) -> None:
+    source = workshop.repository({"requirements.txt": "", "postBuild": "#!/bin/sh\necho made-it > proof\n"})
+    builder = workshop.builder(recipe=Recipe("venv", base_image, "RUN echo appended > appendix\n"))
+    lines = await built(builder, source, "venv/repository:1")
+    assert BuildLine("Using VenvPythonBuildPack builder\n", "building") in lines
+    run = ("run", "--rm", "--network", "none", "venv/repository:1", "cat", "proof", "appendix")
+    assert workshop.engine.run(*run).endswith("made-it\nappended\n")
+    await builder.close()
+
+
+async def test_images_that_lost_their_name_and_old_caches_leave_the_engine(workshop: Workshop) -> None:
+    source = workshop.dockerfile("echo first > /tmp/proof")
+    builder = workshop.builder()
+    await built(builder, source, "renamed/image:1")
+    await builder.close()
+    first = workshop.engine.run("image", "inspect", "--format", "{{.Id}}", "renamed/image:1").strip()
+    workshop.engine.run("tag", TINY, "renamed/image:1")
+    docker = DockerCommand(workshop.engine.host, workshop.engine.docker_config, os.environ["PATH"])
+    await asyncio.to_thread(docker.clear, 0)
+    assert first not in workshop.engine.run("image", "ls", "--all", "--no-trunc", "--quiet")
+    assert "renamed/image" in workshop.engine.run("image", "ls")
+    assert workshop.engine.run("system", "df", "--format", "{{.Type}} {{.Size}}").count("Build Cache 0B") == 1
 
 
 async def test_without_a_registry_the_image_stays_on_the_engine(workshop: Workshop) -> None:
@@ -191,6 +239,15 @@ async def test_a_step_that_wants_too_much_memory_is_killed(workshop: Workshop) -
     builder = workshop.builder(limits=replace(USUAL, memory=200 << 20))
     with raises(BuildFailed, match="A step was killed"):
         await built(builder, source, "hungry/step:1")
+    await builder.close()
+
+
+async def test_a_step_that_writes_without_end_is_killed(workshop: Workshop, marker: str) -> None:
+    source = workshop.dockerfile(f"sleep 1; head -c 300000000 /dev/zero > /tmp/large; sleep {marker}")
+    builder = workshop.builder(limits=replace(USUAL, layer=50 << 20))
+    with raises(BuildFailed, match="A step was killed"):
+        await built(builder, source, "writing/step:1")
+    await until_gone(f"sleep {marker}")
     await builder.close()
 
 

@@ -9,6 +9,7 @@ import os
 import stat
 import subprocess
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,12 +17,21 @@ from pydantic import SecretStr
 from pytest import mark, raises
 
 from members.adapters import repo2docker_command
+from members.adapters.docker_build import BuildLimits, DockerBuilder, GitAccess
 from members.adapters.docker_build_limits import StepLimits
 from members.adapters.docker_build_place import place
 from members.adapters.docker_build_watch import Watch, watched
 from members.adapters.repo2docker_faults import judge
 from members.adapters.repo2docker_log import Evidence, read
-from members.core.model import BuildBroken, BuildFailed, BuildLine, Credentials, Resolved
+from members.core.model import (
+    BuildBroken,
+    BuildFailed,
+    BuildLine,
+    Credentials,
+    RegistryDown,
+    RegistryState,
+    Resolved,
+)
 from members.providers.clone import clone_credentials
 from members.providers.git import GitConfig
 from members.providers.github import GitHubConfig
@@ -217,7 +227,7 @@ def test_limits_of_control_groups_of_version_2(tmp_path: Path) -> None:
         mount = f"1 2 0:3 / / rw - overlay overlay rw,lowerdir=l/X,upperdir={root}/overlay2/x/diff\n"
         (tmp_path / "proc" / str(pid) / "mountinfo").write_text(f"9 1 0:4 / /proc rw - proc proc rw\n{mount}")
     limits = StepLimits(
-        memory=100, pids=9, steps=2, engine_root=Path("/var/lib/docker"),
+        memory=100, pids=9, layer=1, steps=2, engine_root=Path("/var/lib/docker"),
         root=tmp_path / "cgroup", proc=tmp_path / "proc",
     )  # fmt: skip
     assert limits.possible
@@ -234,9 +244,32 @@ def test_limits_of_control_groups_of_version_2(tmp_path: Path) -> None:
 
 
 def test_without_an_engine_on_this_machine_there_are_no_limits(tmp_path: Path) -> None:
-    limits = StepLimits(memory=1, pids=1, steps=1, engine_root=None)
+    limits = StepLimits(memory=1, pids=1, layer=1, steps=1, engine_root=None)
     assert not limits.possible
     assert not limits.hold()
+
+
+async def test_a_registry_that_gives_no_credentials_stops_a_build_before_it_begins(tmp_path: Path) -> None:
+    async def down(image: str) -> Credentials | None:
+        raise RegistryDown("the registry is unreachable", RegistryState.UNREACHABLE)
+
+    builder = DockerBuilder(
+        docker_host="unix:///nowhere",
+        docker_config=None,
+        state_dir=tmp_path,
+        push=True,
+        limits=BuildLimits(1, 1, 1, 1, 1, 1),
+        git=GitAccess(["https"]),
+        tell=lambda fact: None,
+        credentials=down,
+    )
+    with raises(BuildBroken, match="images cannot be stored: the registry is unreachable"):
+        await anext(builder.build(SOURCE, "r.example.org/i:1"))
+    with raises(BuildFailed, match="https are allowed"):
+        await anext(builder.build(replace(SOURCE, repo_url="ssh://x/y"), "r.example.org/i:1"))
+    with raises(BuildFailed, match="is no repository"):
+        await anext(builder.build(replace(SOURCE, repo_url="--config=x", is_git=False), "r.example.org/i:1"))
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_step_may_be_silent_and_a_server_may_not(tmp_path: Path) -> None:

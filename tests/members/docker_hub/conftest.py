@@ -16,6 +16,7 @@ import pytest
 import pytest_asyncio
 from engine_stage import Engine
 
+from members.adapters.hub_parameters import HubParameters, read
 from members.core.model import SessionRequest
 from members.runtimes.docker import docker_world
 from members.runtimes.world import World
@@ -36,6 +37,7 @@ DOCKERFILES = {
     BARE: "RUN rm /srv/venv/bin/jupyter-notebook /srv/venv/bin/jupyter-lab",
 }
 MEMORY = 512 * 1024**2
+_SOON = aiohttp.ClientTimeout(total=5)
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Member:
     world: World
     engine: Engine
     http: aiohttp.ClientSession
+    parameters: HubParameters
 
     async def launch(self, image: str = PLAIN) -> tuple[Session, str]:
         """A ready session and its token."""
@@ -55,11 +58,11 @@ class Member:
         return session, wanted.token
 
     async def status(self, url: str) -> int:
-        """Of a GET; 0 when nothing answers."""
+        """Of a GET; 0 when nothing answers soon, as when the container has just ended."""
         try:
-            async with self.http.get(url, allow_redirects=False) as reply:
+            async with self.http.get(url, allow_redirects=False, timeout=_SOON) as reply:
                 return reply.status
-        except aiohttp.ClientError:
+        except (aiohttp.ClientError, TimeoutError):
             return 0
 
     def container(self, session: Session) -> Mapping[str, Any]:
@@ -111,7 +114,6 @@ def settings(engine: Engine, folder: Path, **more: Any) -> Settings:
         "port": port,
         "state_dir": str(folder / "state"),
         "docker": {"host": engine.host},
-        "registry": {"docker_config": str(engine.docker_config)},
         "hub": {"port": hub_port},
         "sessions": {"memory": str(MEMORY), "cpu": 1.5, "pids": 100},
     }
@@ -125,7 +127,7 @@ async def running(engine: Engine, wanted: Settings) -> AsyncIterator[Member]:
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,
         docker_world(wanted, print) as world,
     ):
-        yield Member(world, engine, http)
+        yield Member(world, engine, http, read(wanted.state_dir / "hub" / "parameters.json"))
 
 
 @pytest.fixture(scope="session")

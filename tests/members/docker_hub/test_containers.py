@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from urllib.parse import urlsplit
 
 import pytest
 
-from members.adapters.hub_client import HubClient
 from members.core.model import LaunchFailed
 from members.service.ports import Session
 from tests.members.docker_hub.conftest import (
@@ -86,8 +84,6 @@ async def test_a_session_has_no_rights_and_knows_nothing_of_the_hub(
     shared: Member, session: tuple[Session, str]
 ) -> None:
     ready, token = session
-    hub = shared.world.hub
-    assert isinstance(hub, HubClient)
     printed = await run(
         shared.http,
         ready.url,
@@ -99,7 +95,7 @@ async def test_a_session_has_no_rights_and_knows_nothing_of_the_hub(
         "print('repo', os.environ['BINDER_REPO_URL'], os.environ['MEM_LIMIT'])",
         "gateway = [l.split()[2] for l in open('/proc/net/route') if l.split()[1] == '00000000'][0]",
         "gateway = '.'.join(str(int(gateway[i:i + 2], 16)) for i in (6, 4, 2, 0))",
-        f"print('reached', socket.socket().connect_ex((gateway, {urlsplit(hub.api_url).port})))",
+        f"print('reached', socket.socket().connect_ex((gateway, {shared.parameters.hub_port})))",
     )
     for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
         assert f"{kind}:\t0000000000000000" in printed
