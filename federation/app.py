@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -29,10 +30,12 @@ from federation.service.launcher import Launcher
 from federation.service.monitor import Monitor
 from federation.service.pool import Pool
 from federation.service.ports import Clock, Visitor
+from federation.service.relays import Relays
 from federation.settings import SettingsError, load
 from federation.web import api, badges, launch, middleware, pages, status, tokens
 from federation.web.keys import POOL, RUNNING, Running
 
+AWAY = 30.0  # seconds that a launch goes on while its visitor is not there
 SHUTDOWN = 5.0  # seconds for requests that are not streams
 IDLE = 75.0  # seconds until a connection without a request is closed; the library keeps it for an hour
 LONGEST_LINE = 16 * 1024  # bytes of a request line or header: a spec and a query of the longest kind fit
@@ -71,11 +74,16 @@ class FrontDoor:
         async with open_session() as probes, open_session() as streams:
             prober = HttpProber(probes, lambda: self.settings().health, self.clock)
             relay = HttpMemberStreams(streams, lambda: self.settings().launch, self.member_token)
-            app[launch.LAUNCHER] = Launcher(self.pool, self.dispatcher, relay, self.settings, self.tell)
+            launcher = Launcher(self.pool, self.dispatcher, relay, self.settings, self.tell)
+            relays = Relays(launcher.relay, self.tell, new_id=new_id, grace=AWAY)
+            app[launch.LAUNCHER], app[launch.RELAYS] = launcher, relays
             monitor = Monitor(self.pool, prober, self.settings, self.dice, self.tell)
             self._listeners.append(monitor.listen)
             async with monitor:
-                yield
+                try:
+                    yield
+                finally:
+                    await relays.close()
             self._listeners.remove(monitor.listen)
 
     def reload(self, config: Path) -> None:
@@ -96,6 +104,11 @@ class FrontDoor:
 
 
 FRONT_DOOR = web.AppKey("front_door", FrontDoor)
+
+
+def new_id() -> str:
+    """128 random bits: nobody comes upon another visitor's launch."""
+    return secrets.token_urlsafe(16)
 
 
 def make_app(

@@ -28,14 +28,16 @@ from members.runtimes.world import OpenWorld, RuntimeFailed, World
 from members.service.builds import Builds
 from members.service.health import Health, checks
 from members.service.launch import Launcher
+from members.service.launches import Launches
 from members.service.pipeline import Pipeline, Source
 from members.service.sessions import Sessions
 from members.settings import Settings
 from members.web.gate import GATE, Gate, networks
-from members.web.keys import ABOUT, CLOSING, HEALTH, METRICS, RUN, TELL, About
+from members.web.keys import ABOUT, HEALTH, LAUNCHES, METRICS, TELL, About
 from members.web.routes import add_routes
 from members.web.tokens import BuildTokens
 
+_AWAY = 30.0  # seconds that a launch goes on while its visitor is not there
 _GRACE = 5.0  # seconds for requests under way when the member ends
 _START_LIMIT = 60.0  # seconds until all health checks must pass once
 _START_PAUSE = 0.2  # seconds between two looks at them
@@ -84,7 +86,7 @@ async def _run(settings: Settings, world: OpenWorld, announce: Callable[[str], N
 async def running(
     settings: Settings, world: World, listeners: list[Tell], tell: Tell
 ) -> AsyncIterator[web.Application]:
-    """The member at its address. On exit streams end first, then builds, then removals of sessions."""
+    """The member at its address. On exit streams end first, then launches, builds, and removals of sessions."""
     async with _tools(tell) as tools, AsyncExitStack() as stack:
         sources = _sources(settings, tools)
         metrics = Metrics({id: source.provider.name for id, source in sources.items()})
@@ -111,17 +113,18 @@ async def running(
             image_prefix=settings.image_prefix,
             new_token=lambda: secrets.token_urlsafe(16),
         )
+        launches = Launches(pipeline.run, tell, new_id=lambda: secrets.token_urlsafe(16), grace=_AWAY)
+        stack.push_async_callback(launches.close)
         health = Health(checks(world.store, world.hub, builds, quota.total), tell)
         stack.push_async_callback(health.close)
 
         app = web.Application()
         app[ABOUT] = _about(settings, world, [source.provider.display() for source in sources.values()])
         app[GATE] = _gate(settings)
-        app[RUN] = pipeline.run
+        app[LAUNCHES] = launches
         app[HEALTH] = health
         app[METRICS] = metrics.render
         app[TELL] = tell
-        app[CLOSING] = asyncio.Event()
         add_routes(app)
         await _listen(app, settings, stack)
         yield app
@@ -198,7 +201,7 @@ async def _listen(app: web.Application, settings: Settings, stack: AsyncExitStac
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     await web.TCPSite(runner, settings.host, settings.port).start()
-    stack.callback(app[CLOSING].set)
+    stack.callback(app[LAUNCHES].stop)
 
 
 async def _until_healthy(health: Health) -> None:

@@ -32,13 +32,15 @@ class HttpMemberStreams:
         self._rules = rules
         self._token_for = token_for
 
-    async def open(self, member: Member, launch: Launch, visitor: Visitor) -> AsyncGenerator[Frame, None]:
+    async def open(
+        self, member: Member, launch: Launch, visitor: Visitor, after: str = ""
+    ) -> AsyncGenerator[Frame, None]:
         rules = self._rules()
         answer: aiohttp.ClientResponse | None = None
         try:
             answer = await self._session.get(
                 launch_url(member, launch, self._token_for(launch, visitor)),
-                headers=_headers(visitor),
+                headers=_headers(visitor) | ({"Last-Event-ID": after} if after else {}),
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(
                     total=None,
@@ -50,8 +52,8 @@ class HttpMemberStreams:
             _refuse_other_answers(answer)
             parser = EventParser()
             async for chunk in answer.content.iter_any():
-                for data in parser.feed(chunk):
-                    yield Frame(data, decode(data))
+                for sent in parser.feed(chunk):
+                    yield Frame(sent.data, decode(sent.data), sent.id)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise _fault(error, answer, rules) from error
         finally:

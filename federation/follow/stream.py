@@ -41,8 +41,8 @@ async def events(url: str) -> AsyncGenerator[dict[str, Any], None]:
             begun = True
             parser = EventParser()
             async for chunk in response.content.iter_any():
-                for data in parser.feed(chunk):
-                    if (event := _event(data)) is not None:
+                for sent in parser.feed(chunk):
+                    if (event := _event(sent.data)) is not None:
                         yield event
     except Garbled as problem:
         raise BrokenOff(f"{url}: the front door {problem}") from problem

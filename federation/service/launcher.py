@@ -13,11 +13,13 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
-from federation.core.errors import LaunchError, MemberFault, TooSlow
+from federation.core.errors import LaunchError, MemberFault
 from federation.core.facts import AttemptEnded, Chosen, LaunchEnded, Listener, Outcome
 from federation.core.model import Decision, Launch, Member
 from federation.core.phases import Ending, Verdict, judge, past_the_build, phase_of
+from federation.service.audience import Audience
 from federation.service.dispatch import Dispatcher, InForce
+from federation.service.member_link import MemberLink
 from federation.service.pool import Pool
 from federation.service.ports import Frame, MemberStreams, Visitor
 
@@ -30,6 +32,7 @@ class _Story:
 
     launch: Launch
     visitor: Visitor
+    audience: Audience
     begun: float
     member: str | None = None
     lost: dict[str, str] = field(default_factory=dict)  # members that could not finish it, and why
@@ -74,12 +77,15 @@ class Launcher:
         self._tell(LaunchEnded(launch, Outcome.REDIRECTED, member.name, 1, "redirected", 0.0))
         return member
 
-    async def relay(self, launch: Launch, visitor: Visitor) -> AsyncGenerator[Frame, None]:
+    async def relay(
+        self, launch: Launch, visitor: Visitor, audience: Audience
+    ) -> AsyncGenerator[Frame, None]:
         """The events of this launch, from whichever members they come, to `ready` or the final `failed`.
 
-        Close it (`contextlib.aclosing`) when the visitor leaves: that closes the member's stream at once.
+        While the audience is empty, a member that can go on later is left alone. Close it
+        (`contextlib.aclosing`) when nobody wants it any more: that closes the member's stream at once.
         """
-        story = _Story(launch, visitor, _now())
+        story = _Story(launch, visitor, audience, _now())
         try:
             while story.outcome is Outcome.ABANDONED:
                 decision = self._dispatcher.decide(launch, story.lost)
@@ -111,14 +117,16 @@ class Launcher:
         """What this member sends; when it has ended, the story knows how."""
         begun = _now()
         verdict: Verdict | None = None
-        built = False
+        built, origin = False, ""
         try:
             with (
                 self._pool.lease(member.name),
                 self._dispatcher.under_way(story.launch, member.name) as built_now,
             ):
-                async with aclosing(self._frames(story, member, begun)) as frames:
+                async with aclosing(self._link(story, member).frames()) as frames:
                     async for frame in frames:
+                        if (source := frame.id.partition(".")[0]) != origin:
+                            built, origin = False, source  # the member began anew
                         verdict = judge(frame.event, built=built)
                         if verdict is None:
                             if not built and past_the_build(phase_of(frame.event)):
@@ -138,19 +146,13 @@ class Launcher:
         finally:
             self._ended(story, member, verdict, _now() - begun)
 
-    async def _frames(self, story: _Story, member: Member, begun: float) -> AsyncGenerator[Frame, None]:
-        """The member's frames within the time that one launch may take on one member."""
-        limit = self._in_force().launch.timeout
-        async with aclosing(self._streams.open(member, story.launch, story.visitor)) as frames:
-            while True:
-                try:
-                    async with asyncio.timeout_at(begun + limit):
-                        frame = await anext(frames)
-                except StopAsyncIteration:
-                    return
-                except TimeoutError as error:
-                    raise TooSlow(f"took longer than {limit:g} s") from error
-                yield frame
+    def _link(self, story: _Story, member: Member) -> MemberLink:
+        """The way to the member's frames, within the time that one launch may take on one member."""
+
+        def open_stream(after: str) -> AsyncGenerator[Frame, None]:
+            return self._streams.open(member, story.launch, story.visitor, after)
+
+        return MemberLink(open_stream, story.audience, self._in_force().launch.timeout)
 
     def _ended(self, story: _Story, member: Member, verdict: Verdict | None, seconds: float) -> None:
         outcome, cause, why = Outcome.ABANDONED, "abandoned", "the visitor left"

@@ -46,15 +46,18 @@ class Visitor:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One event of a member's stream: the exact JSON text and what it means."""
+    """One event of a member's stream: the exact JSON text, what it means, and its id if the member gave one."""
 
     data: bytes
     event: dict[str, Any]
+    id: str = ""
 
 
 class MemberStreams(Protocol):
-    def open(self, member: Member, launch: Launch, visitor: Visitor) -> AsyncGenerator[Frame, None]:
-        """The member's event stream for this launch.
+    def open(
+        self, member: Member, launch: Launch, visitor: Visitor, after: str = ""
+    ) -> AsyncGenerator[Frame, None]:
+        """The member's event stream for this launch, or what follows the event with the id `after` in it.
 
         Raises a subclass of `federation.core.errors.MemberFault` when the member refuses the connection,
         answers with an error, stays silent, breaks off or sends what is no event stream. Ends when the member

@@ -8,7 +8,7 @@ from aiohttp import web
 
 CORS: Mapping[str, str] = {
     "Access-Control-Allow-Origin": "*",
-    "Access-Control-Allow-Headers": "cache-control",
+    "Access-Control-Allow-Headers": "cache-control, last-event-id",
 }
 
 

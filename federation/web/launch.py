@@ -9,17 +9,20 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from federation.core.errors import LaunchError
+from federation.core.eventid import EventId
+from federation.core.eventlog import Stretch
 from federation.core.launchkey import parse_launch
 from federation.core.model import Launch
 from federation.core.rules import Mode
 from federation.service.launcher import Launcher
 from federation.service.ports import Visitor
+from federation.service.relays import Listener, Relays
 from federation.web import tokens
 from federation.web.cors import CORS, open_to_all
 from federation.web.house import public_base
@@ -37,6 +40,7 @@ STREAM_HEADERS: Mapping[str, str] = {
 }
 
 LAUNCHER = web.AppKey("launcher", Launcher)
+RELAYS = web.AppKey("relays", Relays)
 
 
 class OpenStreams:
@@ -97,21 +101,44 @@ def accepts_events(request: web.Request) -> bool:
 
 
 async def _relay(request: web.Request, launch: Launch) -> web.StreamResponse:
-    response = web.StreamResponse(headers=STREAM_HEADERS)
-    await response.prepare(request)
+    """A new launch, or what follows in one that the visitor has an id of."""
     if request.method == "HEAD":
-        return response
+        return web.Response(headers=STREAM_HEADERS)
     launch, who = tokens.recognise(request, launch, visitor(request))
-    frames = request.app[LAUNCHER].relay(launch, who)
+    relays = request.app[RELAYS]
+    known = relays.find(request.headers.get("Last-Event-ID", ""), launch)
+    relay, after = known or (relays.begin(launch, who), 0)
+    with relays.listening(relay, after) as listener:
+        # A browser's EventSource that has all of it would ask for ever; this status tells it to stop.
+        return web.Response(status=204, headers=CORS) if listener.over else await _told(request, listener)
+
+
+async def _told(request: web.Request, listener: Listener) -> web.StreamResponse:
+    response = web.StreamResponse(headers=STREAM_HEADERS)
     try:
-        async with request.app[STREAMS].scope(), aclosing(frames), _kept_alive(response) as written:
-            async for frame in frames:
-                await _write(request, response, _framed(frame.data))
-                written()
+        await response.prepare(request)
+        async with request.app[STREAMS].scope():
+            await _send_all(request, response, listener)
         await response.write_eof()
     except ConnectionResetError:
-        pass  # the visitor left while we wrote; the member's stream is closed by now
+        pass  # the visitor left while we wrote
     return response
+
+
+async def _send_all(request: web.Request, response: web.StreamResponse, listener: Listener) -> None:
+    """Sends events as they come, and a comment after every while of silence, so that nothing on the way gives
+    the stream up."""
+    while not listener.over:
+        stretch = listener.next()
+        if stretch.events:
+            await _write(request, response, _frames(listener.id, stretch))
+            listener.took(stretch)
+            continue
+        try:
+            async with asyncio.timeout(KEEPALIVE_EVERY):
+                await listener.news()
+        except TimeoutError:
+            await _write(request, response, KEEPALIVE)
 
 
 async def _write(request: web.Request, response: web.StreamResponse, data: bytes) -> None:
@@ -136,39 +163,20 @@ def visitor(request: web.Request) -> Visitor:
     )
 
 
-class _Silence:
-    """When a stream last said something."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self.since = self._loop.time()
-
-    def __call__(self) -> None:
-        self.since = self._loop.time()
-
-    def left(self) -> float:
-        """Seconds until the next comment is due."""
-        return self.since + KEEPALIVE_EVERY - self._loop.time()
+def _frames(launch: str, stretch: Stretch[bytes]) -> bytes:
+    """Events on the wire, each with its id."""
+    frames = []
+    if stretch.missed:
+        message = f"[{stretch.missed} events of this long launch are not kept]\n"
+        note = json.dumps({"phase": "unknown", "message": message}).encode()
+        frames += [_id(launch, stretch.first - 1), _framed(note)]
+    for number, data in enumerate(stretch.events, stretch.first):
+        frames += [_id(launch, number), _framed(data)]
+    return b"".join(frames)
 
 
-@asynccontextmanager
-async def _kept_alive(response: web.StreamResponse) -> AsyncIterator[_Silence]:
-    """Writes a comment after every while of silence, so that nothing on the way gives the stream up."""
-    silence = _Silence()
-
-    async def comment() -> None:
-        while True:
-            await asyncio.sleep(max(silence.left(), 0.01))
-            if silence.left() <= 0:
-                await response.write(KEEPALIVE)
-                silence()
-
-    task = asyncio.create_task(comment(), name="keepalive")
-    try:
-        yield silence
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+def _id(launch: str, number: int) -> bytes:
+    return b"id: %s\n" % str(EventId(launch, number)).encode()
 
 
 def _framed(data: bytes) -> bytes:

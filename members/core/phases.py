@@ -8,6 +8,9 @@ from __future__ import annotations
 from members.core.model import BuildLine, SessionRequest
 
 Event = dict[str, object]
+News = Event | BuildLine  # a line stays the one object that all launches of its build share
+
+_OBJECT_COST = 300  # bytes an event takes in memory besides its text, roughly
 
 WAITING = "Waiting for build to start...\n"
 LAUNCHING = "Launching server...\n"
@@ -15,6 +18,22 @@ LAUNCHING = "Launching server...\n"
 
 def _line(text: str) -> str:
     return text if text.endswith("\n") else text + "\n"
+
+
+def event_of(news: News) -> Event:
+    """The event as it is sent."""
+    return build_line(news) if isinstance(news, BuildLine) else news
+
+
+def size(news: News) -> int:
+    """What the event takes in memory, in bytes, roughly."""
+    message = news.message if isinstance(news, BuildLine) else news.get("message")
+    return _OBJECT_COST + (len(message) if isinstance(message, str) else 0)
+
+
+def is_ready(news: News) -> bool:
+    """Whether this is the event by which a visitor learns of a session. A build's line never is."""
+    return isinstance(news, dict) and news.get("phase") == "ready"
 
 
 def waiting(message: str = WAITING) -> Event:

@@ -24,6 +24,7 @@ class _Course:
     attempt: int = 0
     status: LaunchStatus = "abandoned"
     cause: str = ""
+    ready: float | None = None  # the loop time at which the server was ready
 
 
 class Launcher:
@@ -68,7 +69,8 @@ class Launcher:
             course.status, course.cause = "failure", str(error)
             raise
         finally:
-            seconds = _now() - course.started
+            # The time until somebody took the news is not the launch's.
+            seconds = (course.ready or _now()) - course.started
             self._tell(LaunchEnded(*about, course.status, course.attempt, seconds, cause=course.cause))
 
     async def _tries(self, request: SessionRequest, seat: Seat, course: _Course) -> AsyncIterator[Event]:
@@ -78,9 +80,10 @@ class Launcher:
             try:
                 async with closing(self._attempt(request, seat)) as events:
                     async for event in events:
-                        if event["phase"] == "ready":  # noted before it is told: visitors leave on this event
-                            course.status = "success"
+                        if event["phase"] == "ready":
+                            course.ready = _now()
                         yield event
+                course.status = "success"
                 return
             except LaunchFailed as error:
                 if course.attempt + 1 == self._attempts:
@@ -101,15 +104,15 @@ class Launcher:
             self._tell(ImageFetched(image, _now() - started))
 
     async def _attempt(self, request: SessionRequest, seat: Seat) -> AsyncIterator[Event]:
-        """One temporary user and its server. Whatever ends this before `ready`, the user goes too."""
+        """One temporary user and its server. Whatever ends this before `ready` was taken, the user goes too."""
         session, is_ready = self._hub.create(request), False
         try:
             async with closing(session.progress()) as messages:
                 async for message in messages:
                     seat.give_back()  # the hub has begun, and counts the session itself
                     yield phases.launching(message)
-            is_ready = True
             yield phases.ready(session.url, request)
+            is_ready = True  # asked to go on, so somebody has the address
         finally:
             if not is_ready:
                 self._sessions.discard(session)

@@ -23,7 +23,7 @@ from members.core.model import (
     SessionRequest,
     SpecError,
 )
-from members.core.phases import Event
+from members.core.phases import Event, News
 from members.core.quota import Quota, QuotaExceeded
 from members.service.builds import Builds
 from members.service.launch import Launcher
@@ -96,15 +96,18 @@ class Pipeline:
         self._new_token = new_token
         self._fallback_pause = fallback_pause
 
-    async def run(self, request: LaunchRequest) -> AsyncIterator[Event]:
-        """All events of a launch; the last one is `ready` or `failed`. Close it when the visitor leaves."""
+    async def run(self, request: LaunchRequest) -> AsyncIterator[News]:
+        """All events of a launch; the last one is `ready` or `failed`. Close it when the visitor has left.
+
+        Closed at `ready`, before the end was asked for, it removes the session: nobody has learned of it.
+        """
         course = _Course(request)
         try:
             async with closing(self._events(course)) as events:
                 async for event in events:
-                    # Noted before it is told: visitors leave on the last event.
-                    course.status = _ENDINGS.get(event.get("phase"), course.status)
                     yield event
+                    if isinstance(event, dict):
+                        course.status = _ENDINGS.get(event.get("phase"), course.status)
         except Exception:
             course.status = "failure"
             raise
@@ -113,7 +116,7 @@ class Pipeline:
                 name = course.source.provider.name
                 self._tell(StoryEnded(name, course.request.spec, course.ref, course.status, request.visit))
 
-    async def _events(self, course: _Course) -> AsyncIterator[Event]:
+    async def _events(self, course: _Course) -> AsyncIterator[News]:
         """The story, and its end as an event where it ends in an error that visitors are told."""
         try:
             async with closing(self._story(course)) as story:
@@ -128,7 +131,7 @@ class Pipeline:
         except QuotaExceeded as error:
             yield phases.failed(str(error))
 
-    async def _story(self, course: _Course) -> AsyncIterator[Event]:
+    async def _story(self, course: _Course) -> AsyncIterator[News]:
         request = course.request
         source = course.source = self._known(request)
         if not policy.allowed(request.spec, source.banned_specs, source.allowed_specs):
@@ -179,7 +182,7 @@ class Pipeline:
         except ResolveError as error:
             raise _Ended(phases.resolve_error(request.provider, request.spec, str(error))) from error
 
-    async def _build(self, resolved: Resolved, image: str, room: Quota | None) -> AsyncIterator[Event]:
+    async def _build(self, resolved: Resolved, image: str, room: Quota | None) -> AsyncIterator[News]:
         """Builds the image, or joins the build that runs. No one waits for a build that could not launch.
 
         Without `room` nothing is to be launched.
@@ -193,7 +196,7 @@ class Pipeline:
         yield phases.waiting()
         async with closing(self._builds.watch(resolved, image)) as lines:
             async for line in lines:
-                yield phases.build_line(line)
+                yield line
 
     def _session(self, request: LaunchRequest, resolved: Resolved, image: str) -> SessionRequest:
         return SessionRequest(

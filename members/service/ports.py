@@ -1,11 +1,12 @@
-"""What the pipeline asks of the world. Adapters and providers implement these; nothing here awaits."""
+"""What the service floor asks of the world. Adapters and providers implement these; nothing here awaits."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from members.core.model import BuildLine, HealthCheck, Resolved, SessionRequest
+from members.core.model import BuildLine, HealthCheck, LaunchRequest, Resolved, SessionRequest
+from members.core.phases import News
 
 
 class Provider(Protocol):
@@ -85,3 +86,9 @@ class Hub(Protocol):
 
     async def check(self) -> HealthCheck:
         """`JupyterHub API` of `/health`; never raises."""
+
+
+class Run(Protocol):
+    """All events of one launch, each asked for when the one before is on its way to the visitor."""
+
+    def __call__(self, request: LaunchRequest) -> AsyncIterator[News]: ...

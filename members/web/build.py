@@ -8,39 +8,42 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from contextlib import suppress
 
 from aiohttp import web
 
 from members.core import phases
-from members.core.facts import Trouble
-from members.core.model import LaunchRequest
-from members.core.phases import Event
-from members.service.streams import closing
+from members.core.eventid import EventId
+from members.core.eventlog import Stretch
+from members.core.model import BuildLine, LaunchRequest
+from members.core.phases import Event, News
+from members.service.launches import Listener
 from members.web import gate
 from members.web.accept import EVENT_STREAM
-from members.web.keys import ABOUT, CLOSING, RUN, TELL
+from members.web.keys import ABOUT, LAUNCHES
 from members.web.visitor import client_ip, launch_host
 
 KEEPALIVE_AFTER = 25.0  # seconds without an event; proxies commonly cut after 30 or 60
 _KEEPALIVE = b":keepalive\n\n"
 _WRITE_TIMEOUT = 60.0  # seconds in which a visitor who reads nothing must take some bytes
+_HEADERS = {"Content-Type": EVENT_STREAM, "Cache-Control": "no-cache"}
 _CLOSING = phases.refused(503, "This member is shutting down. Please try again.")
 
 
 async def build(request: web.Request) -> web.StreamResponse:
-    """GET: the launch. HEAD: the headers of a launch, and no launch."""
-    response = web.StreamResponse(headers={"Content-Type": EVENT_STREAM, "Cache-Control": "no-cache"})
+    """GET: a launch, or what follows in one that is known. HEAD: the headers of a launch, and no launch."""
     if request.method == "HEAD":
-        return web.Response(headers=response.headers)
-    refusal = await gate.check(request)
-    await response.prepare(request)
-    with suppress(ConnectionError, TimeoutError):
-        async with closing(_refused(refusal) if refusal else _events(request)) as events:
-            await _send_all(response, events, request.app[CLOSING])
-        await response.write_eof()
-    return response
+        return web.Response(headers=_HEADERS)
+    launches = request.app[LAUNCHES]
+    known = launches.find(request.headers.get("Last-Event-ID", ""), launch_request(request))
+    # The id is the proof that this visitor's launch was let in before.
+    refusal = await (gate.check(request) if known is None else gate.check_again(request))
+    if refusal is not None:
+        return _only(refusal)
+    launch, after = known or (launches.begin(launch_request(request)), 0)
+    with launches.listening(launch, after) as listener:
+        # A browser's EventSource that has all of it would ask for ever; this status tells it to stop.
+        return web.Response(status=204) if listener.over else await _told(request, listener)
 
 
 def launch_request(request: web.Request) -> LaunchRequest:
@@ -58,43 +61,61 @@ def launch_request(request: web.Request) -> LaunchRequest:
     )
 
 
-async def _refused(event: Event) -> AsyncIterator[Event]:
-    yield event
+def _only(event: Event) -> web.Response:
+    """A stream of this one event, which is of no launch."""
+    return web.Response(body=encode(event), headers=_HEADERS)
 
 
-async def _events(request: web.Request) -> AsyncIterator[Event]:
-    try:
-        async with closing(request.app[RUN](launch_request(request))) as events:
-            async for event in events:
-                yield event
-    except Exception as error:
-        # The edge of the member: a visitor gets a plain end, the log gets the whole error.
-        request.app[TELL](Trouble("launch", error))
-        yield phases.refused(500, "Internal Server Error")
+async def _told(request: web.Request, listener: Listener) -> web.StreamResponse:
+    response = web.StreamResponse(headers=_HEADERS)
+    with suppress(ConnectionError, TimeoutError):
+        await response.prepare(request)
+        await _send_all(response, listener)
+        await response.write_eof()
+    return response
 
 
-async def _send_all(response: web.StreamResponse, events: AsyncIterator[Event], end: asyncio.Event) -> None:
-    """Sends events as they come and comments while none does, until the last one or until `end` is set."""
-    ending = asyncio.create_task(end.wait(), name="end of streams")
-    coming: asyncio.Task[Event | None] | None = None
-    try:
-        while True:
-            coming = coming or asyncio.create_task(_next(events), name="next event")
-            await asyncio.wait({coming, ending}, timeout=KEEPALIVE_AFTER, return_when=asyncio.FIRST_COMPLETED)
-            if coming.done():
-                event, coming = coming.result(), None
-                if event is None:
-                    return
-                await _write(response, encode(event))
-            elif ending.done():
-                await _write(response, encode(_CLOSING))
-                return
-            else:
+async def _send_all(response: web.StreamResponse, listener: Listener) -> None:
+    """Sends events as they come and comments while none does, until the last one or the member's end."""
+    while not listener.over:
+        stretch = listener.next()
+        if stretch.events:
+            await _hand_over(response, listener, stretch)
+        elif listener.closing:
+            await _write(response, encode(_CLOSING))
+            return
+        else:
+            try:
+                async with asyncio.timeout(KEEPALIVE_AFTER):
+                    await listener.news()
+            except TimeoutError:
                 await _write(response, _KEEPALIVE)
-    finally:
-        await _cancel(ending)
-        if coming is not None:
-            await _cancel(coming)
+
+
+async def _hand_over(response: web.StreamResponse, listener: Listener, stretch: Stretch[News]) -> None:
+    """Writes these events. Once all are on their way they count as taken, whatever ends this connection then:
+    a server whose address somebody may have read is never removed."""
+    try:
+        await _write(response, _framed(listener.id, stretch))
+    except asyncio.CancelledError:
+        listener.took(stretch)
+        raise
+    listener.took(stretch)
+
+
+def _framed(launch: str, stretch: Stretch[News]) -> bytes:
+    """Events on the wire, each with its id."""
+    frames = []
+    if stretch.missed:
+        note = BuildLine(f"[{stretch.missed} events of this long launch are not kept]\n")
+        frames += [_id(launch, stretch.first - 1), encode(phases.event_of(note))]
+    for number, news in enumerate(stretch.events, stretch.first):
+        frames += [_id(launch, number), encode(phases.event_of(news))]
+    return b"".join(frames)
+
+
+def _id(launch: str, number: int) -> bytes:
+    return f"id: {EventId(launch, number)}\n".encode("ascii")
 
 
 def encode(event: Event) -> bytes:
@@ -102,18 +123,6 @@ def encode(event: Event) -> bytes:
     return f"data: {json.dumps(event)}\n\n".encode("ascii")
 
 
-async def _next(events: AsyncIterator[Event]) -> Event | None:
-    return await anext(events, None)
-
-
 async def _write(response: web.StreamResponse, data: bytes) -> None:
     async with asyncio.timeout(_WRITE_TIMEOUT):
         await response.write(data)
-
-
-async def _cancel(task: asyncio.Task[Event | None] | asyncio.Task[bool]) -> None:
-    """Ends a task of ours and waits for its end; what it had to say interests nobody any more."""
-    task.cancel()
-    await asyncio.wait({task})
-    if not task.cancelled():
-        task.exception()

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from aiohttp import web
 
 from members.core.facts import Tell
-from members.core.model import LaunchRequest
-from members.core.phases import Event
 from members.service.health import Health
-
-
-class Run(Protocol):
-    """All events of one launch; see `members.service.pipeline.Pipeline.run`."""
-
-    def __call__(self, request: LaunchRequest) -> AsyncIterator[Event]: ...
+from members.service.launches import Launches
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +28,8 @@ class About:
 
 
 ABOUT = web.AppKey("about", About)
-RUN = web.AppKey("run", Run)
+LAUNCHES = web.AppKey("launches", Launches)
 HEALTH = web.AppKey("health", Health)
 Render = Callable[[str], tuple[bytes, str]]  # Accept header to body and content type
 METRICS: web.AppKey[Render] = web.AppKey("metrics")
 TELL: web.AppKey[Tell] = web.AppKey("tell")
-CLOSING = web.AppKey("closing", asyncio.Event)  # set when streams must end

@@ -65,7 +65,7 @@ async def _common_headers(request: web.Request, response: web.StreamResponse) ->
     origin = request.app[ABOUT].allow_origin
     if origin:
         response.headers.setdefault("Access-Control-Allow-Origin", origin)
-    response.headers["Access-Control-Allow-Headers"] = "cache-control"
+    response.headers["Access-Control-Allow-Headers"] = "cache-control, last-event-id"
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Server"] = "binder-member"
     response.headers.update(request.get(RATE_HEADERS, {}))

@@ -67,6 +67,7 @@ class StockMember:
         self.play = play
         self.told: Any = WELL
         self.status = 200
+        self.headers: dict[str, str] = {}  # of `/build`, beside its type
         self.versions = b'{"binderhub": "1.0", "builder": "r2d"}'
         self.requests: list[web.Request] = []
         self.looks = 0
@@ -86,6 +87,7 @@ class StockMember:
         app.router.add_get("/health", self._health)
         app.router.add_get("/versions", self._versions)
         app.router.add_get("/build/{spec:.*}", self._build)
+        app.router.add_options("/build/{spec:.*}", self._preflight)
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port)
@@ -110,11 +112,21 @@ class StockMember:
     async def _versions(self, request: web.Request) -> web.Response:
         return web.Response(body=self.versions, content_type="application/json")
 
+    def cut(self) -> None:
+        """Breaks every connection, and goes on."""
+        assert self._runner is not None and self._runner.server is not None
+        for connection in self._runner.server.connections:
+            if connection.transport is not None:
+                connection.transport.abort()
+
+    async def _preflight(self, request: web.Request) -> web.Response:
+        return web.Response(headers=self.headers)
+
     async def _build(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(request)
         self.open += 1
         try:
-            response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+            response = web.StreamResponse(headers={"Content-Type": "text/event-stream", **self.headers})
             await response.prepare(request)
             await self.play(request, response)
         finally:
@@ -246,6 +258,11 @@ async def until(met: Callable[[], object], seconds: float = 10.0) -> None:
     async with asyncio.timeout(seconds):
         while not met():
             await asyncio.sleep(0.01)
+
+
+def without_ids(body: bytes) -> bytes:
+    """The stream as a client reads it that knows nothing of ids."""
+    return re.sub(rb"(?m)^id: .*\n", b"", body)
 
 
 def recorded(name: str) -> bytes:

@@ -1,25 +1,33 @@
 // One launch as a sequence of events, read from the front door's event stream. Knows no page.
 //
 // Besides the members' events it yields two of its own: `reconnecting` ({attempt, of, seconds, reason}) when the
-// connection broke before the end, and `lost` when it did so too often.
+// connection broke before the end, and `lost` when it did so too often. A launch whose events have ids goes on
+// where it was; one that the tab remembers is told from its beginning.
+
+import { Place } from "./place.js";
 
 export const DELAYS = [1, 2, 4, 8, 8]; // seconds before each new connection
 const SILENCE = 75; // seconds; a living stream says something every 25
 const STEADY = 30; // seconds; a connection that held for so long starts the count of breaks anew
 const MOST_BREAKS = 20; // in one launch, whatever happens
 const LONGEST_EVENT = 1 << 20; // characters
+const TRIES_ELSEWHERE = 2; // in a row, at a member itself; then the front door finds another one
 
 const END = new Set(["ready", "failed", "failure"]);
 
 class Broken extends Error {}
 
-export async function* follow(url, { signal, delays = DELAYS, silence = SILENCE } = {}) {
+export async function* follow(url, { signal, delays = DELAYS, silence = SILENCE, place = new Place(url) } = {}) {
   let breaks = 0;
+  let vain = 0; // connections in a row that brought nothing
   for (let total = 0; total < MOST_BREAKS; total++) {
     const began = performance.now();
     let reason;
     try {
-      for await (const event of events(url, signal, silence)) {
+      vain += 1;
+      for await (const event of events(place, signal, silence)) {
+        vain = 0;
+        if (END.has(event.phase)) place.forget();
         yield event;
         if (END.has(event.phase)) return;
       }
@@ -28,6 +36,7 @@ export async function* follow(url, { signal, delays = DELAYS, silence = SILENCE 
       if (signal?.aborted) return;
       reason = error instanceof Broken ? error.message : "the connection to the front door broke";
     }
+    if (place.elsewhere && vain >= TRIES_ELSEWHERE) place.forget();
     if (performance.now() - began > STEADY * 1000) breaks = 0;
     if (breaks >= delays.length) break;
     const seconds = delays[breaks++];
@@ -38,29 +47,36 @@ export async function* follow(url, { signal, delays = DELAYS, silence = SILENCE 
   yield { phase: "lost" };
 }
 
-async function* events(url, signal, silence) {
-  const response = await fetch(url, { signal, headers: { Accept: "text/event-stream" }, cache: "no-store" });
+async function* events(place, signal, silence) {
+  const headers = { Accept: "text/event-stream", ...place.headers };
+  const response = await fetch(place.address, { signal, headers, cache: "no-store" });
+  const address = response.redirected ? response.url : place.address;
   if (response.status >= 400 && response.status < 500 && response.status !== 429) {
     const message = `The front door refused this launch: ${response.status} ${response.statusText}\n`;
     yield { phase: "failed", status_code: response.status, message };
     return;
   }
+  if (response.status === 204) place.forget(); // it ended, and we should have heard how
   if (!response.ok) throw new Broken(`the front door answered ${response.status}`);
   if (!(response.headers.get("Content-Type") ?? "").startsWith("text/event-stream")) {
     throw new Broken("what came was no event stream");
   }
   const reader = response.body.getReader();
   try {
-    for await (const data of frames(reader, silence)) yield meaning(data);
+    for await (const { id, data } of frames(reader, silence)) {
+      place.reached(id, address);
+      yield meaning(data);
+    }
   } finally {
     reader.cancel().catch(() => {});
   }
 }
 
-/** The `data` of each frame. Comments and other fields carry nothing here. */
+/** The data of each frame, and the id that holds for it. Comments and other fields carry nothing here. */
 async function* frames(reader, silence) {
   const decoder = new TextDecoder();
   let rest = "";
+  let id = "";
   let data = [];
   let size = 0;
   for (;;) {
@@ -72,10 +88,10 @@ async function* frames(reader, silence) {
     for (const line of lines) {
       if (line.startsWith("data:")) data.push(line.slice(line[5] === " " ? 6 : 5));
       else if (line === "" && data.length) {
-        yield data.join("\n");
+        yield { id, data: data.join("\n") };
         data = [];
         size = 0;
-      }
+      } else if (line.startsWith("id:")) id = line.slice(line[3] === " " ? 4 : 3);
       size += line.length;
     }
     if (rest.length + (data.length ? size : 0) > LONGEST_EVENT) throw new Broken("an event had no end");

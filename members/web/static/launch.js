@@ -83,7 +83,7 @@ function buildUrl() {
 
 async function run() {
   reach(0);
-  for await (const event of follow(buildUrl(), { signal: leaving.signal })) {
+  for await (const event of follow(buildUrl(), `launch ${location.pathname}`, { signal: leaving.signal })) {
     if (event.phase === "lost") return failed({ message: "The member cannot be reached." }, "The connection broke");
     if (event.message && event.phase !== "ready") write(String(event.message).replace(/\n*$/, "\n"));
     if (event.phase === "ready") return ready(event);

@@ -1,33 +1,59 @@
 // One launch as a sequence of events, read from the member's event stream. Knows no page.
 //
-// A stream that breaks before its end is taken up again where it was, if the member gave its events ids: then no
-// second build and no second server begins. Otherwise, or when that fails too often, it yields a `lost` event.
+// A stream that breaks before its end is taken up again where it was, and a refreshed page hears its launch from the
+// beginning: events have ids, so no second build and no second server begins. When the connection breaks too often
+// it yields a `lost` event.
 
 const DELAYS = [1, 2, 4, 8]; // seconds before each new connection
 const SILENCE = 75; // seconds; a living stream says something every 25
 const END = new Set(["ready", "failed", "failure"]);
 
-export async function* follow(url, { signal, delays = DELAYS } = {}) {
-  let last = "";
+/** `name` is what this tab remembers the launch by. */
+export async function* follow(url, name, { signal, delays = DELAYS } = {}) {
+  let last = remembered(name);
   for (let breaks = 0; ; breaks++) {
+    const asked = last;
     try {
       for await (const { id, event } of events(url, last, signal)) {
         if (id) [last, breaks] = [id, 0];
+        remember(name, END.has(event.phase) ? "" : last);
         yield event;
         if (END.has(event.phase)) return;
       }
+      if (last === asked) last = ""; // it had nothing to add: what is remembered is no use
     } catch {
       if (signal?.aborted) return;
     }
-    if (!last || breaks >= delays.length) break;
+    if (breaks >= delays.length) break;
     await new Promise((resolve) => setTimeout(resolve, delays[breaks] * 1000));
   }
   yield { phase: "lost" };
 }
 
+/** The id before the first event of the launch that this tab follows; empty when it follows none. */
+function remembered(name) {
+  try {
+    const launch = sessionStorage.getItem(name);
+    return launch ? `${launch}.0` : "";
+  } catch {
+    return ""; // a browser that keeps nothing: a refresh begins a new launch
+  }
+}
+
+function remember(name, id) {
+  try {
+    const launch = id.split(".")[0];
+    if (!launch) sessionStorage.removeItem(name);
+    else if (sessionStorage.getItem(name) !== launch) sessionStorage.setItem(name, launch);
+  } catch {
+    // as above
+  }
+}
+
 async function* events(url, last, signal) {
   const headers = { Accept: "text/event-stream", ...(last && { "Last-Event-ID": last }) };
   const response = await fetch(url, { signal, headers, cache: "no-store" });
+  if (response.status === 204) return; // that launch has been told to its end
   if (!response.ok) throw new Error(`the member answered ${response.status}`);
   const reader = response.body.getReader();
   const decoder = new TextDecoder();

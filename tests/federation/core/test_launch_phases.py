@@ -104,8 +104,8 @@ def test_a_lone_surrogate_from_a_build_log_is_an_event() -> None:
 )
 def test_recorded_streams_end_as_they_ended(name: str, ending: Ending, cause: str) -> None:
     built = False
-    for data in EventParser().feed(recorded(name)):
-        event = decode(data)
+    for sent in EventParser().feed(recorded(name)):
+        event = decode(sent.data)
         verdict = judge(event, built=built)
         built = built or past_the_build(phase_of(event))
         if verdict is not None:

@@ -248,7 +248,7 @@ async def test_badges_can_be_embedded_anywhere(front_door: Any, path: str) -> No
     assert (await front_door.head(path)).status == 200
     preflight = await front_door.options(path, headers={"Origin": "https://x.org"})
     assert preflight.status == 200
-    assert preflight.headers["Access-Control-Allow-Headers"] == "cache-control"
+    assert preflight.headers["Access-Control-Allow-Headers"] == "cache-control, last-event-id"
 
 
 async def test_static_files_are_named_by_their_content(front_door: Any) -> None:

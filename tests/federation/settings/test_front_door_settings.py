@@ -235,3 +235,31 @@ def test_upstreams_defaults_are_those_of_its_program(tmp_path: Path) -> None:
 def test_an_upstream_host_with_weight_needs_an_address(tmp_path: Path) -> None:
     assert "hosts.a.url: expected this key" in refusal(tmp_path, '{"hosts": {"a": {"weight": 5}}}')
     assert "hosts.a.weight" in refusal(tmp_path, '{"hosts": {"a": {"url": "http://a", "weight": "x"}}}')
+
+
+def test_the_build_token_secret_arrives_and_stays_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A_SECRET", "ab" * 32)
+    for given in ("ab" * 32, "${A_SECRET}"):
+        settings = load(
+            written(tmp_path, f"members: {{}}\nbuild_tokens: {{secret: '{given}', lifetime: 2m}}\n")
+        )
+        assert settings.build_tokens.secret == bytes.fromhex("ab" * 32)
+        assert settings.build_tokens.lifetime == 120
+        assert "abab" not in repr(settings) and "\\xab" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("hunter2", "expected at least 32 hexadecimal digits"),
+        ("ab" * 15, "expected at least 32 hexadecimal digits"),
+        ("${NOT_THERE}", "expected the environment to have a variable NOT_THERE"),
+    ],
+)
+def test_a_wrong_secret_is_refused_and_not_shown(tmp_path: Path, given: str, expected: str) -> None:
+    told = refusal(tmp_path, f"members: {{}}\nbuild_tokens:\n  secret: '{given}'\n")
+    assert told.startswith("federation.yaml:3: build_tokens.secret: expected")
+    assert expected in told
+    assert "hunter2" not in told and "abab" not in told

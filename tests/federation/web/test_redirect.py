@@ -13,7 +13,7 @@ async def where(door: Door, path: str = SPEC) -> str:
     async with door.ask(path) as answer:
         assert answer.status == 307, await answer.text()
         assert answer.headers["Access-Control-Allow-Origin"] == "*"
-        assert answer.headers["Access-Control-Allow-Headers"] == "cache-control"
+        assert answer.headers["Access-Control-Allow-Headers"] == "cache-control, last-event-id"
         return str(answer.headers["Location"])
 
 

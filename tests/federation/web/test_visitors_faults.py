@@ -107,7 +107,7 @@ async def test_head_and_options_start_no_launch(members: Pair) -> None:
         async with door.session.options(f"{door.url}{SPEC}") as answer:
             assert answer.status == 200 and await answer.read() == b""
             assert answer.headers["Access-Control-Allow-Origin"] == "*"
-            assert answer.headers["Access-Control-Allow-Headers"] == "cache-control"
+            assert answer.headers["Access-Control-Allow-Headers"] == "cache-control, last-event-id"
     assert not members[0].requests
 
 

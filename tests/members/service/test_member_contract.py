@@ -8,7 +8,7 @@ from member_fakes import SPEC, FakeBuilder, FakeHub, FakeProvider, FakeStore, Li
 from pytest import mark
 
 from members.core.model import BuildFailed, BuildLine, LaunchRequest, ResolveError
-from members.core.phases import Event
+from members.core.phases import Event, event_of
 from members.core.quota import Quota
 from members.service.builds import Builds
 from members.service.launch import Launcher
@@ -51,7 +51,7 @@ class Stage:
         )
 
     async def wire(self, request: LaunchRequest) -> list[str]:
-        events = [encode(event) async for event in self.pipeline.run(request)]
+        events = [encode(event_of(event)) async for event in self.pipeline.run(request)]
         assert all(event.startswith(b"data: ") and event.endswith(b"\n\n") for event in events)
         return [event[len(b"data: ") : -2].decode() for event in events]
 

@@ -27,7 +27,7 @@ from members.core.model import (
     ResolveError,
     SpecError,
 )
-from members.core.phases import Event
+from members.core.phases import Event, event_of
 from members.core.quota import Quota
 from members.service.builds import Builds
 from members.service.launch import Launcher
@@ -51,7 +51,7 @@ class Stage:
     pipeline: Pipeline
 
     async def events(self, request: LaunchRequest = REQUEST) -> list[Event]:
-        return [event async for event in self.pipeline.run(request)]
+        return [event_of(event) async for event in self.pipeline.run(request)]
 
     async def last(self, request: LaunchRequest = REQUEST) -> Event:
         return (await self.events(request))[-1]
@@ -354,7 +354,7 @@ async def test_a_visitor_who_leaves_half_way_leaves_no_session(stage: Stage, how
     stage.hub.gate.clear()
     if how == "close":
         story = stage.pipeline.run(REQUEST)
-        while (await anext(story))["message"] != "Server requested\n":
+        while event_of(await anext(story))["message"] != "Server requested\n":
             pass
         await story.aclose()  # type: ignore[attr-defined]
     else:
@@ -362,6 +362,19 @@ async def test_a_visitor_who_leaves_half_way_leaves_no_session(stage: Stage, how
         await until(lambda: stage.hub.running)
         launch.cancel()
         await asyncio.wait({launch})
+    await stage.sessions.close()
+    assert [session.removed for session in stage.hub.created] == [True]
+    (ended,) = stage.told.of(LaunchEnded)
+    assert isinstance(ended, LaunchEnded)
+    assert ended.status == "abandoned"
+
+
+async def test_a_session_whose_address_nobody_took_is_removed(stage: Stage) -> None:
+    stage.store.images.add(IMAGE)
+    story = stage.pipeline.run(REQUEST)
+    while event_of(await anext(story))["phase"] != "ready":
+        pass
+    await story.aclose()  # type: ignore[attr-defined]
     await stage.sessions.close()
     assert [session.removed for session in stage.hub.created] == [True]
     (ended,) = stage.told.of(LaunchEnded)

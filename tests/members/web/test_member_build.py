@@ -17,18 +17,21 @@ from members.core.model import LaunchRequest, Visit
 from members.core.phases import Event
 from members.service.builds import Builds
 from members.service.health import Health, checks
+from members.service.launches import Launches
 from members.web import build
 from members.web.accept import accepts_events
 from members.web.build import encode
 from members.web.gate import GATE, Gate
-from members.web.keys import ABOUT, CLOSING, HEALTH, METRICS, RUN, TELL, About
+from members.web.keys import ABOUT, HEALTH, LAUNCHES, METRICS, TELL, About
 from members.web.routes import add_routes
 
 EVENTS = {"Accept": "text/event-stream"}
+ID = "L" * 22
+GRACE = 0.5
 
 
 @dataclass
-class Launches:
+class Told:
     """Stands for the pipeline: tells `events`, then waits at `gate`; knows who asked and who left."""
 
     events: list[Event] = field(default_factory=lambda: [{"phase": "waiting", "message": "é\n"}])
@@ -50,7 +53,7 @@ class Launches:
             self.left += 1
 
 
-def make_app(launches: Launches, told: Listener, gate: Gate | None = None, **about: Any) -> web.Application:
+def make_app(launches: Told, told: Listener, gate: Gate | None = None, **about: Any) -> web.Application:
     store = FakeStore()
     builds = Builds(FakeBuilder(store), store, told, concurrent=1, timeout=9, log_limit=1000)
     known: dict[str, Any] = {
@@ -65,11 +68,11 @@ def make_app(launches: Launches, told: Listener, gate: Gate | None = None, **abo
     app = web.Application()
     app[ABOUT] = About(**(known | about))
     app[GATE] = gate or Gate()
-    app[RUN] = launches.run
+    app[LAUNCHES] = Launches(launches.run, told, new_id=lambda: ID, grace=GRACE)
     app[HEALTH] = Health(checks(store, FakeHub(), builds, 9), told)
     app[METRICS] = lambda accept: (b"# metrics\n", "text/plain; version=0.0.4")
     app[TELL] = told
-    app[CLOSING] = asyncio.Event()
+    app.on_cleanup.append(lambda app: app[LAUNCHES].close())
     add_routes(app)
     return app
 
@@ -78,8 +81,8 @@ Serve = Callable[..., Any]
 
 
 @fixture
-def launches() -> Launches:
-    return Launches()
+def launches() -> Told:
+    return Told()
 
 
 @fixture
@@ -88,7 +91,7 @@ def told() -> Listener:
 
 
 @fixture
-async def serve(launches: Launches, told: Listener) -> AsyncIterator[Serve]:
+async def serve(launches: Told, told: Listener) -> AsyncIterator[Serve]:
     servers: list[TestServer] = []
 
     async def start(**about: Any) -> TestServer:
@@ -109,7 +112,7 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def test_a_stream_has_binderhubs_shape(
-    serve: Serve, launches: Launches, http: aiohttp.ClientSession
+    serve: Serve, launches: Told, http: aiohttp.ClientSession
 ) -> None:
     launches.gate.set()
     server = await serve()
@@ -118,10 +121,12 @@ async def test_a_stream_has_binderhubs_shape(
         assert answer.headers["Content-Type"] == "text/event-stream"
         assert answer.headers["Cache-Control"] == "no-cache"
         assert answer.headers["Access-Control-Allow-Origin"] == "*"
-        assert answer.headers["Access-Control-Allow-Headers"] == "cache-control"
+        assert answer.headers["Access-Control-Allow-Headers"] == "cache-control, last-event-id"
         body = await answer.read()
     assert body == (
+        b"id: LLLLLLLLLLLLLLLLLLLLLL.1\n"
         b'data: {"phase": "waiting", "message": "\\u00e9\\n"}\n\n'
+        b"id: LLLLLLLLLLLLLLLLLLLLLL.2\n"
         b'data: {"phase": "failed", "message": "the end\\n"}\n\n'
     )
 
@@ -138,7 +143,7 @@ async def test_a_stream_has_binderhubs_shape(
     ],
 )
 async def test_the_spec_is_taken_as_it_came(
-    serve: Serve, launches: Launches, path: str, provider: str, spec: str
+    serve: Serve, launches: Told, path: str, provider: str, spec: str
 ) -> None:
     server = await serve()
     reader, writer = await asyncio.open_connection(server.host, server.port)
@@ -151,7 +156,7 @@ async def test_the_spec_is_taken_as_it_came(
 
 
 async def test_who_asks_and_how_we_are_known(
-    serve: Serve, launches: Launches, http: aiohttp.ClientSession
+    serve: Serve, launches: Told, http: aiohttp.ClientSession
 ) -> None:
     launches.gate.set()
     server = await serve(base_url="/b/", gate=Gate(api_only=True))
@@ -176,7 +181,7 @@ async def test_who_asks_and_how_we_are_known(
 
 
 async def test_a_configured_launch_host_wins(
-    serve: Serve, launches: Launches, http: aiohttp.ClientSession
+    serve: Serve, launches: Told, http: aiohttp.ClientSession
 ) -> None:
     launches.gate.set()
     server = await serve(launch_host="https://front.example/")
@@ -204,7 +209,7 @@ def test_accept(accept: str, good: bool) -> None:
 
 
 async def test_a_wrong_accept_header_is_told_as_an_event(
-    serve: Serve, launches: Launches, http: aiohttp.ClientSession
+    serve: Serve, launches: Told, http: aiohttp.ClientSession
 ) -> None:
     server = await serve()
     async with http.get(server.make_url("/build/gh/u/r/HEAD")) as answer:
@@ -219,7 +224,7 @@ async def test_a_wrong_accept_header_is_told_as_an_event(
 
 
 async def test_head_and_options_start_nothing(
-    serve: Serve, launches: Launches, http: aiohttp.ClientSession
+    serve: Serve, launches: Told, http: aiohttp.ClientSession
 ) -> None:
     server = await serve()
     url = server.make_url("/build/gh/u/r/HEAD")
@@ -227,12 +232,12 @@ async def test_head_and_options_start_nothing(
         assert (answer.status, answer.headers["Content-Type"]) == (200, "text/event-stream")
     async with http.options(url) as answer:
         assert (answer.status, await answer.read()) == (200, b"")
-        assert answer.headers["Access-Control-Allow-Headers"] == "cache-control"
+        assert answer.headers["Access-Control-Allow-Headers"] == "cache-control, last-event-id"
     assert launches.requests == []
 
 
 async def test_an_error_inside_is_told_plainly_and_logged(
-    serve: Serve, launches: Launches, told: Listener, http: aiohttp.ClientSession
+    serve: Serve, launches: Told, told: Listener, http: aiohttp.ClientSession
 ) -> None:
     launches.error = RuntimeError("secret")
     server = await serve()
@@ -246,19 +251,26 @@ async def test_an_error_inside_is_told_plainly_and_logged(
 
 
 async def test_silence_is_filled_with_comments(
-    serve: Serve, launches: Launches, http: aiohttp.ClientSession, monkeypatch: MonkeyPatch
+    serve: Serve, launches: Told, http: aiohttp.ClientSession, monkeypatch: MonkeyPatch
 ) -> None:
     assert build.KEEPALIVE_AFTER == 25
     monkeypatch.setattr(build, "KEEPALIVE_AFTER", 0.05)
     server = await serve()
     async with http.get(server.make_url("/build/gh/u/r/HEAD"), headers=EVENTS) as answer:
-        for expected in (b'data: {"phase": "waiting"', b"\n", b":keepalive\n", b"\n", b":keepalive\n"):
+        for expected in (
+            b"id: ",
+            b'data: {"phase": "waiting"',
+            b"\n",
+            b":keepalive\n",
+            b"\n",
+            b":keepalive\n",
+        ):
             assert (await answer.content.readline()).startswith(expected)
         launches.gate.set()
         assert b"the end" in await answer.read()
 
 
-async def test_a_visitor_who_leaves_ends_the_launch_at_once(serve: Serve, launches: Launches) -> None:
+async def test_a_visitor_who_leaves_and_stays_away_ends_the_launch(serve: Serve, launches: Told) -> None:
     server = await serve()
     async with aiohttp.ClientSession() as session:
         answer = await session.get(server.make_url("/build/gh/u/r/HEAD"), headers=EVENTS)
@@ -267,15 +279,14 @@ async def test_a_visitor_who_leaves_ends_the_launch_at_once(serve: Serve, launch
     await until(lambda: launches.left == 1, limit=2)
 
 
-async def test_streams_end_with_the_member(
-    serve: Serve, launches: Launches, http: aiohttp.ClientSession
-) -> None:
+async def test_streams_end_with_the_member(serve: Serve, launches: Told, http: aiohttp.ClientSession) -> None:
     server = await serve()
     async with http.get(server.make_url("/build/gh/u/r/HEAD"), headers=EVENTS) as answer:
         await answer.content.readline()
-        server.app[CLOSING].set()
+        server.app[LAUNCHES].stop()
         body = await asyncio.wait_for(answer.text(), 5)
-    assert '"status_code": 503' in body
+    assert body.endswith('Please try again.\\n"}\n\n') and '"status_code": 503' in body
+    await server.app[LAUNCHES].close()
     assert launches.left == 1
 
 

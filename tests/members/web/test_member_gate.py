@@ -10,7 +10,7 @@ import jwt
 from aiohttp.test_utils import TestServer
 from member_fakes import Listener
 from pytest import fixture, mark
-from test_member_build import EVENTS, Launches, make_app
+from test_member_build import EVENTS, Told, make_app
 from yarl import URL
 
 from members.core.ratelimit import RateLimiter
@@ -26,7 +26,7 @@ Serve = Callable[..., Any]
 class Visitor:
     """One member behind a gate, and a client of it."""
 
-    def __init__(self, server: TestServer, http: aiohttp.ClientSession, launches: Launches) -> None:
+    def __init__(self, server: TestServer, http: aiohttp.ClientSession, launches: Told) -> None:
         self.server, self.http, self.launches = server, http, launches
 
     async def ask(self, path: str = PATH, method: str = "GET", **headers: str) -> aiohttp.ClientResponse:
@@ -51,7 +51,7 @@ async def serve() -> AsyncIterator[Serve]:
     async with aiohttp.ClientSession() as http:
 
         async def start(gate: Gate, **about: Any) -> Visitor:
-            launches = Launches()
+            launches = Told()
             launches.gate.set()
             server = TestServer(make_app(launches, Listener(), gate, **about))
             await server.start_server()

@@ -10,7 +10,7 @@ import aiohttp
 from aiohttp.test_utils import TestServer
 from member_fakes import Listener
 from pytest import LogCaptureFixture, fixture, mark
-from test_member_build import Launches, make_app
+from test_member_build import Told, make_app
 
 from members.adapters.log import shorten_bad_requests
 from members.core.model import HealthCheck
@@ -22,7 +22,7 @@ RECORDED = Path(__file__).parents[1] / "recorded"
 
 @fixture
 async def server() -> AsyncIterator[TestServer]:
-    async with TestServer(make_app(Launches(), Listener(), base_url="/")) as running:
+    async with TestServer(make_app(Told(), Listener(), base_url="/")) as running:
         yield running
 
 
@@ -55,7 +55,7 @@ async def test_ill_health_is_503_with_the_same_body(http: aiohttp.ClientSession)
     async def failing() -> HealthCheck:
         return HealthCheck("JupyterHub API", False)
 
-    app = make_app(Launches(), Listener())
+    app = make_app(Told(), Listener())
     app[HEALTH] = Health([Check(failing, HealthCheck("JupyterHub API", False))], Listener())
     async with TestServer(app) as server:
         async with http.get(server.make_url("/health")) as answer:
@@ -78,7 +78,7 @@ async def test_versions_have_the_recorded_keys(server: TestServer, http: aiohttp
 
 
 async def test_versions_are_open_to_all_even_without_cors(http: aiohttp.ClientSession) -> None:
-    async with TestServer(make_app(Launches(), Listener(), allow_origin="")) as server:
+    async with TestServer(make_app(Told(), Listener(), allow_origin="")) as server:
         assert "Access-Control-Allow-Origin" not in (await http.get(server.make_url("/health"))).headers
         assert (await http.get(server.make_url("/versions"))).headers["Access-Control-Allow-Origin"] == "*"
 
@@ -129,7 +129,7 @@ async def test_absent_files(server: TestServer, http: aiohttp.ClientSession, pat
 
 
 async def test_outside_the_base_url_is_nothing(http: aiohttp.ClientSession) -> None:
-    async with TestServer(make_app(Launches(), Listener(), base_url="/b/")) as server:
+    async with TestServer(make_app(Told(), Listener(), base_url="/b/")) as server:
         assert (await http.get(server.make_url("/health"))).status == 404
         assert (await http.get(server.make_url("/b/health"))).status == 200
         answer = await http.get(server.make_url("/b/repo/u/r"), allow_redirects=False)

@@ -12,7 +12,7 @@ import aiohttp
 from aiohttp.test_utils import TestServer
 from member_fakes import Listener
 from pytest import fixture, mark
-from test_member_build import Launches, make_app
+from test_member_build import Told, make_app
 from yarl import URL
 
 from members.web.gate import Gate
@@ -35,7 +35,7 @@ HOSTILE = "</script><script>alert(1)</script>"
 @fixture
 async def server() -> AsyncIterator[TestServer]:
     gate = Gate(tokens=BuildTokens(bytes(32)))
-    async with TestServer(make_app(Launches(), Listener(), gate, base_url="/b/")) as running:
+    async with TestServer(make_app(Told(), Listener(), gate, base_url="/b/")) as running:
         yield running
 
 
@@ -113,7 +113,7 @@ async def test_pages_with_tokens_are_not_kept(server: TestServer, http: aiohttp.
 
 async def test_nothing_in_the_configuration_ends_the_script(http: aiohttp.ClientSession) -> None:
     providers = ({"displayName": HOSTILE, "id": "gh"},)
-    app = make_app(Launches(), Listener(), Gate(), name=HOSTILE, providers=providers)
+    app = make_app(Told(), Listener(), Gate(), name=HOSTILE, providers=providers)
     async with TestServer(app) as server:
         for path in ("/", "/v2/gh/u/r/HEAD"):
             text, _ = await text_of(server, http, path)
