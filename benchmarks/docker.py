@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import statistics
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,6 +70,7 @@ def verdict(value: float, target: float) -> str:
 
 async def builds(member: Bench, what: str, files: Sequence[dict[str, str]]) -> Row:
     """One new repository after the other."""
+    progress(what)
     found = [await build(member, f"{what}-{number}", each) for number, each in enumerate(files)]
     built, ready = median([times.built for times in found]), median([times.ready for times in found])
     return Row(what, f"{built:.1f} built, {ready:.1f} ready")
@@ -81,12 +83,14 @@ async def build(member: Bench, name: str, files: dict[str, str]) -> Times:
 
 
 async def failing(member: Bench) -> Row:
+    progress("failing build")
     files = {"Dockerfile": dockerfile("RUN exit 3")}
     times = await build(member, "failing", files)
     return Row("failing build", f"{median([times.failed]):.1f} failed")
 
 
 async def crowd(member: Bench, spec: str) -> Row:
+    progress(f"{CROWD} at once")
     found = await asyncio.gather(*(member.launch(spec) for _ in range(CROWD)))
     await member.remove(*(times.user for times in found))
     ready = [median([times.ready]) for times in found]
@@ -94,10 +98,12 @@ async def crowd(member: Bench, spec: str) -> Row:
 
 
 async def measured(member: Bench) -> list[Row]:
-    # The first image takes the base to the registry, which is no part of any other build.
+    # What takes the base to the registry is no part of any other build.
+    progress("first image")
     spec = member.repository("first", {"Dockerfile": dockerfile()})
     first = await member.launch(spec)
     await member.remove(first.user)
+    progress("known image, in turn with a bare JupyterHub")
     rows = await known_image(member, spec, first.image)
     dockerfiles = [{"Dockerfile": dockerfile(f"RUN echo {number} > made")} for number in range(BUILDS)]
     rows.append(await builds(member, "Dockerfile", dockerfiles))
@@ -111,7 +117,12 @@ async def measured(member: Bench) -> list[Row]:
     return rows
 
 
+def progress(what: str) -> None:
+    print(f"... {what}", file=sys.stderr, flush=True)
+
+
 async def main() -> None:
+    progress("engine, base images, registry and member")
     with tempfile.TemporaryDirectory(prefix="binder-bench-") as folder:
         async with bench(Path(folder)) as member:
             rows = await measured(member)
