@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 # The machine's own node and npm serve JupyterHub's proxy; a machine without them gets the PyPI wheel.
 LOCK := $(if $(and $(shell command -v node),$(shell command -v npm)),.ci/lock/run.lock,.ci/lock/node.lock)
 
-.PHONY: up test lint unit bench lock clean docker-tools base-image
+.PHONY: up test lint unit bench bench-docker lock clean docker-tools base-image
 
 up: $(VENV)/.ready
 	@$(BIN)/binder-federation up --config config/local.yaml $(ARGS)
@@ -43,6 +43,9 @@ base-image: $(BIN)/uv docker-tools
 
 bench: $(VENV)/.ready
 	@$(BIN)/python -m benchmarks.front_door
+
+bench-docker: $(VENV)/.ready docker-tools  ## a member on Docker beside a bare JupyterHub; needs root
+	@PYTHONPATH=tests/stage $(BIN)/python -m benchmarks.docker
 
 $(BIN)/uv: .ci/lock/run.lock
 	@.ci/make-venv $(VENV)

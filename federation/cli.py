@@ -29,9 +29,10 @@ from federation.local.readiness import NotReady
 from federation.local.ready_file import running_front_door
 from federation.local.report import Report
 from federation.local.repositories import RepositoryError
+from federation.local.runtime import RuntimeMissing
 from federation.local.up import up as run_up
 from federation.settings import SettingsError
-from federation.settings.local import Kind, LocalFile, Runtime, kind_of, load_local, local_schema
+from federation.settings.local import Kind, LocalFile, kind_of, load_local, local_schema
 
 FAILED, USAGE, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
 STATE_DIR = Path(".binder-federation")
@@ -86,11 +87,10 @@ def up(
             if value is not None
         }
         local = LocalFile(**chosen)
-        _check_runtime(local.runtime)
         run_up(Wish(local, state_dir, ready_file), Report(Console(highlight=False)))
     except SettingsError as problem:
         refuse(problem, USAGE)
-    except (Locked, NoFreePort, RepositoryError, NotReady, OSError) as problem:
+    except (Locked, RuntimeMissing, NoFreePort, RepositoryError, NotReady, OSError) as problem:
         refuse(problem, FAILED)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
@@ -169,11 +169,6 @@ def print_schema(
     """Print a configuration file's JSON schema, for editors."""
     schema = front_door_settings.schema() if which is SchemaName.FRONT_DOOR else local_schema()
     typer.echo(json.dumps(schema, indent=2))
-
-
-def _check_runtime(runtime: Runtime) -> None:
-    if runtime == "docker":
-        refuse("runtime docker: not in this version; use auto or process", USAGE)
 
 
 async def _serve(config: Path, host: str, port: int) -> None:

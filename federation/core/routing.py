@@ -24,6 +24,11 @@ def unfit(view: MemberView, headroom: int) -> str | None:
     return _full(view, headroom)
 
 
+def joinable(view: MemberView) -> bool:
+    """Whether one more launch may wait for a build on this member: it is well, and its sessions leave room."""
+    return view.fit and (view.seats is None or view.seats.free != 0)
+
+
 def health_label(view: MemberView, headroom: int) -> str:
     """`unfit` in few words, for metrics: without numbers, and full under the name of upstream's check."""
     if view.fit:
@@ -39,35 +44,48 @@ def decide(
     headroom: int,
     dice: Dice,
     tried: Collection[str] = (),
+    builder: str | None = None,
 ) -> Decision:
-    """The order in which members are tried for this launch, without those `tried` already."""
-    fit: list[MemberView] = []
-    unknown: list[MemberView] = []
-    full: list[MemberView] = []
-    exclusions: list[Exclusion] = []
-    for view in views:
-        reason = "already tried" if view.member.name in tried else unfit(view, headroom)
-        if reason is None:
-            fit.append(view)
-            continue
-        exclusions.append(Exclusion(view.member.name, reason))
-        if view.member.name not in tried:
-            if view.state is State.UNKNOWN:
-                unknown.append(view)
-            elif view.fit:
-                full.append(view)
+    """The order in which members are tried for this launch, without those `tried` already.
+
+    `builder` may be building this version now. It comes first, even when launches under way have taken all its
+    seats: one of two builds would be for nothing, and waiting for the build takes no seat.
+    """
+    reasons = [(view, _excluded(view, headroom, tried, builder)) for view in views]
+    fit = [view for view, reason in reasons if reason is None]
+    exclusions = tuple(Exclusion(view.member.name, reason) for view, reason in reasons if reason is not None)
     order = POLICIES[policy]
     if fit:
         candidates, why = order(launch.repo_key, fit, dice), WHY[policy]
+        candidates, why = _led(candidates, why, builder, "it may be building this version already")
     else:
+        left = [view for view in views if view.member.name not in tried]
+        unknown = [view for view in left if view.state is State.UNKNOWN]
+        full = [view for view in left if view.fit]
         candidates = order(launch.repo_key, unknown, dice) + order(launch.repo_key, full, dice)
         why = "a last resort, as no member is known to be well and have room" if candidates else NOBODY
-    preferred = [c for c in candidates if c.view.member.name == launch.prefer]
-    if preferred:
-        candidates, why = _first(preferred[0], candidates), "asked for by ?member="
-    elif launch.prefer:
+    asked = [c for c in candidates if c.view.member.name == launch.prefer]
+    if asked or not launch.prefer:
+        candidates, why = _led(candidates, why, launch.prefer, "asked for by ?member=")
+    else:
         why = f"{why}, as the member asked for cannot take it"
-    return Decision(launch, candidates, tuple(exclusions), why, last_resort=not fit and bool(candidates))
+    return Decision(launch, candidates, exclusions, why, last_resort=not fit and bool(candidates))
+
+
+def _excluded(view: MemberView, headroom: int, tried: Collection[str], builder: str | None) -> str | None:
+    if view.member.name in tried:
+        return "already tried"
+    if view.member.name == builder and joinable(view):
+        return None
+    return unfit(view, headroom)
+
+
+def _led(
+    candidates: tuple[Candidate, ...], why: str, name: str | None, reason: str
+) -> tuple[tuple[Candidate, ...], str]:
+    """The candidates with this one first for this reason, if it is one of them."""
+    chosen = [candidate for candidate in candidates if candidate.view.member.name == name]
+    return (_first(chosen[0], candidates), reason) if chosen else (candidates, why)
 
 
 def _first(chosen: Candidate, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import tempfile
 from pathlib import Path
 
@@ -21,3 +22,15 @@ def write_private(path: Path, text: str) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def kept_secret(path: Path) -> str:
+    """The secret of this file, 64 hexadecimal digits made at its first use, readable for this user alone."""
+    try:
+        secret = path.read_text().strip()
+    except FileNotFoundError:
+        secret = ""
+    if not secret:
+        secret = secrets.token_hex(32)
+        write_private(path, f"{secret}\n")
+    return secret

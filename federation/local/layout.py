@@ -7,6 +7,7 @@ from pathlib import Path
 from string import ascii_lowercase
 
 FRONT_DOOR = "front-door"
+REGISTRY = "registry"
 MOST_MEMBERS = len(ascii_lowercase)
 
 
@@ -38,6 +39,18 @@ class Layout:
         return self.root / "images"
 
     @property
+    def build_secret(self) -> Path:
+        return self.root / "build-secret"
+
+    @property
+    def registry(self) -> Path:
+        return self.root / "registry"
+
+    @property
+    def registry_port(self) -> Path:
+        return self.root / "registry-port"
+
+    @property
     def repositories(self) -> Path:
         return self.root / "repositories"
 
@@ -64,5 +77,5 @@ class Layout:
     def create(self) -> None:
         """Makes the folders, readable for this user alone: configurations hold tokens."""
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in (self.images, self.repositories, self.logs, self.pids):
+        for folder in (self.images, self.registry, self.repositories, self.logs, self.pids):
             folder.mkdir(mode=0o700, exist_ok=True)

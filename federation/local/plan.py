@@ -12,8 +12,11 @@ from typing import Any
 from federation.local.layout import Layout
 from federation.local.ports import HOST
 
-# The same for every member, or an image built by one is not found by the others.
-IMAGE_PREFIX = "local/"
+# The same for every member, or an image built by one is not found by the others. On Docker the registry's
+# address goes before it: that is where an engine pushes to and pulls from.
+IMAGE_PREFIX, DOCKER_IMAGE_PREFIX = "local/", "binder-"
+# What one notebook on Docker may take of somebody's own machine.
+_DOCKER_SESSION = {"memory": "2G", "cpu": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +47,42 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
+class DockerPlan:
+    """The engine that builds and sessions run on, what builds stand on, and the registry.
+
+    `registry_image` is what the registry runs from; None: Debian's own program.
+    """
+
+    host: str
+    buildpacks: str
+    base_image: str | None
+    registry_port: int
+    registry_image: str | None
+
+    @property
+    def registry(self) -> str:
+        """The registry's address, the beginning of every image's name."""
+        return f"{HOST}:{self.registry_port}"
+
+    @property
+    def registry_url(self) -> str:
+        return f"http://{self.registry}"
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """The whole federation. `extra_front_door` and `extra_member` are the operator's own keys."""
+    """The whole federation. `extra_front_door` and `extra_member` are the operator's own keys.
+
+    `docker` is None for the process runtime. `build_secret` is what front door and members sign with.
+    """
 
     port: int
     members: tuple[MemberPlan, ...]
     offers: tuple[Offer, ...]
     extra_front_door: Mapping[str, Any]
     extra_member: Mapping[str, Any]
+    build_secret: str
+    docker: DockerPlan | None = None
 
     @property
     def url(self) -> str:
@@ -74,24 +105,43 @@ def front_door_document(plan: Plan) -> dict[str, Any]:
             for offer in plan.offers
         ],
     }
-    settled = {"members": {member.name: {"url": member.url, "weight": 1} for member in plan.members}}
+    settled = {
+        "members": {member.name: {"url": member.url, "weight": 1} for member in plan.members},
+        "build_tokens": {"secret": plan.build_secret},
+    }
     return merged(merged(proposed, plan.extra_front_door), settled)
 
 
 def member_document(plan: Plan, member: MemberPlan, layout: Layout) -> dict[str, Any]:
     """The content of one member's configuration file (config/member.yaml)."""
-    proposed = {"image_prefix": IMAGE_PREFIX, "launch_host": f"{plan.url}/"}
+    # All visitors of this machine have one address: a limit for each would be one for all.
+    proposed = {"launch_host": f"{plan.url}/", "rate_limit": {"launches": 0}}
     settled = {
         "name": member.name,
         "host": HOST,
         "port": member.port,
-        "runtime": "process",
         "state_dir": str(layout.state(member.name)),
-        "images": {"store": str(layout.images)},
         "hub": {"port": member.hub_port},
         "providers": {"git": _git_with_examples(plan.extra_member, layout)},
+        "build_tokens": {"secret": plan.build_secret},
     }
+    if plan.docker is None:
+        proposed |= {"image_prefix": IMAGE_PREFIX}
+        settled |= {"runtime": "process", "images": {"store": str(layout.images)}}
+    else:
+        proposed |= {"sessions": _DOCKER_SESSION}
+        settled |= _on_docker(plan.docker, plan.extra_member)
     return merged(merged(proposed, plan.extra_member), settled)
+
+
+def _on_docker(docker: DockerPlan, extra: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "runtime": "docker",
+        "image_prefix": f"{docker.registry}/{extra.get('image_prefix', DOCKER_IMAGE_PREFIX)}",
+        "docker": {"host": docker.host},
+        "registry": {"url": docker.registry_url},
+        "build": {"buildpacks": docker.buildpacks, "base_image": docker.base_image},
+    }
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

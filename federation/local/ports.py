@@ -28,10 +28,10 @@ def is_free(port: int, host: str = HOST) -> bool:
         return True
 
 
-def next_free(wanted: int, host: str = HOST, tries: int = 100) -> int:
-    """The wanted port or the next free one above it. Raises NoFreePort."""
+def next_free(wanted: int, host: str = HOST, tries: int = 100, taken: Collection[int] = ()) -> int:
+    """The wanted port or the next free one above it that is not `taken`. Raises NoFreePort."""
     for port in range(wanted, min(wanted + tries, 65536)):
-        if is_free(port, host):
+        if port not in taken and is_free(port, host):
             return port
     raise NoFreePort(f"no free port from {wanted} to {min(wanted + tries, 65536) - 1} on {host}")
 

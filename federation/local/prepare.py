@@ -12,10 +12,11 @@ from typing import Any
 import yaml
 
 from federation.local.child import Program
-from federation.local.files import write_private
-from federation.local.layout import FRONT_DOOR, Layout, member_names
-from federation.local.plan import MemberPlan, Offer, Plan, front_door_document, member_document
+from federation.local.files import kept_secret, write_private
+from federation.local.layout import FRONT_DOOR, REGISTRY, Layout, member_names
+from federation.local.plan import DockerPlan, MemberPlan, Offer, Plan, front_door_document, member_document
 from federation.local.ports import HOST, choose, next_free
+from federation.local.registry import registry_document, registry_program
 from federation.local.repositories import publish
 from federation.settings.local import ExampleSection, LocalFile, load_examples
 
@@ -43,11 +44,12 @@ class Wish:
     member_command: Sequence[str] = (*_MODULE, "members.cli")
 
 
-def make_plan(wish: Wish, layout: Layout) -> Plan:
+def make_plan(wish: Wish, layout: Layout, docker: DockerPlan | None) -> Plan:
     """Chooses ports and publishes the examples. Raises NoFreePort, RepositoryError, SettingsError."""
-    port = next_free(wish.settings.port)
+    reserved = () if docker is None else (docker.registry_port,)
+    port = next_free(wish.settings.port, taken=reserved)
     names = member_names(wish.settings.members)
-    ports = choose(2 * len(names), seed=str(layout.root), taken=(port,))
+    ports = choose(2 * len(names), seed=str(layout.root), taken=(port, *reserved))
     members = tuple(
         MemberPlan(name, own, hub) for name, own, hub in zip(names, ports[::2], ports[1::2], strict=True)
     )
@@ -57,19 +59,24 @@ def make_plan(wish: Wish, layout: Layout) -> Plan:
         offers=_publish(wish.examples, layout),
         extra_front_door=wish.settings.front_door,
         extra_member=wish.settings.member,
+        build_secret=kept_secret(layout.build_secret),
+        docker=docker,
     )
 
 
 def write_configurations(plan: Plan, layout: Layout) -> None:
-    """Writes one file for the front door and one for each member, for this user's eyes alone."""
+    """Writes one file for every program, for this user's eyes alone."""
     _write(layout.config(FRONT_DOOR), front_door_document(plan))
+    if plan.docker is not None:
+        _write(layout.config(REGISTRY), registry_document(layout, plan.docker))
     for member in plan.members:
         _write(layout.config(member.name), member_document(plan, member, layout))
 
 
 def programs(wish: Wish, plan: Plan, layout: Layout) -> tuple[Program, ...]:
-    """What is to run: the members, then the front door."""
-    found = [
+    """What is to run: the registry if there is one, the members, then the front door."""
+    found = [] if plan.docker is None else [registry_program(layout, plan.docker)]
+    found += [
         _program(layout, member.name, member.port, (*wish.member_command, "serve", "--config"))
         for member in plan.members
     ]

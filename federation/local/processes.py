@@ -96,6 +96,15 @@ def children(pid: int) -> tuple[int, ...]:
     return tuple(child for child in _pids() if (stat := _stat(child)) is not None and stat.parent == pid)
 
 
+def told(pid: int, variable: str) -> bool:
+    """Whether the process was started with this variable in its environment; False too when that is not to see."""
+    try:
+        found = (PROC / str(pid) / "environ").read_bytes()
+    except OSError:
+        return False
+    return any(entry.startswith(f"{variable}=".encode()) for entry in found.split(b"\0"))
+
+
 def send(process: Identity, number: signal.Signals) -> None:
     """Signals the process if it is still the one meant."""
     if runs(process):

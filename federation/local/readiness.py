@@ -9,13 +9,14 @@ from typing import Any
 
 import aiohttp
 
-from federation.local.layout import FRONT_DOOR
-from federation.local.plan import Plan
+from federation.local.layout import FRONT_DOOR, REGISTRY
+from federation.local.plan import DockerPlan, Plan
 from federation.local.report import Report
 
 _LIMIT = (
     180.0  # seconds for everything; a member on a slow machine needs its hub, its proxy and their imports
 )
+_REGISTRY_LIMIT = 60.0
 _LOOK_EVERY = 0.2
 _ANSWER = aiohttp.ClientTimeout(total=5)
 HOPELESS = 3  # ends in a row, without ever having been ready
@@ -42,6 +43,18 @@ async def wait_ready(plan: Plan, failures: Callable[[str], int], report: Report)
             waited = time.monotonic() - begun
             if (ready := _verdict(plan, await _active(session, plan), failures, waited)) is not None:
                 return ready
+            await asyncio.sleep(_LOOK_EVERY)
+
+
+async def wait_registry(docker: DockerPlan, failures: Callable[[str], int]) -> None:
+    """Returns as soon as the registry answers: members on Docker do not start without. Raises NotReady."""
+    begun = time.monotonic()
+    async with aiohttp.ClientSession(timeout=_ANSWER) as session:
+        while not await _answers(session, f"{docker.registry_url}/v2/"):
+            if failures(REGISTRY) >= HOPELESS:
+                raise NotReady(f"the registry ended {HOPELESS} times")
+            if time.monotonic() - begun > _REGISTRY_LIMIT:
+                raise NotReady(f"the registry did not answer within {_REGISTRY_LIMIT:.0f} s")
             await asyncio.sleep(_LOOK_EVERY)
 
 

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from federation.local.files import write_private
+from federation.local.files import kept_secret, write_private
 from federation.local.layout import Layout
 from federation.local.plan import Plan
 
 
 def operator_token(layout: Layout) -> str:
-    """The token of this state folder, made at its first use and readable for this user alone."""
-    try:
-        token = layout.token.read_text().strip()
-    except FileNotFoundError:
-        token = ""
-    if not token:
-        token = secrets.token_urlsafe(24)
-        write_private(layout.token, f"{token}\n")
-    return token
+    """The token of this state folder."""
+    return kept_secret(layout.token)
 
 
 def ready_text(plan: Plan, layout: Layout, token: str, pid: Callable[[str], int | None]) -> str:
@@ -33,7 +25,7 @@ def ready_text(plan: Plan, layout: Layout, token: str, pid: Callable[[str], int 
     document = {
         "front_door": plan.url,
         "operator_token": token,
-        "registry": str(layout.images),
+        "registry": str(layout.images) if plan.docker is None else plan.docker.registry_url,
         "members": members,
     }
     return json.dumps(document, indent=2) + "\n"

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from federation.local.child import Child, Program
-from federation.local.orphans import end_orphans, reap_orphans
+from federation.local.orphans import end_orphans, orphans_tidy_up, reap_orphans
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.5, 15.0  # seconds before a dead program is started again
 _STEADY_AFTER = 30.0  # seconds of life after which an end counts as the first again
 _REAP_EVERY = 5.0  # seconds between two looks for orphans that have ended
+_TIDY_ROUNDS = 150  # looks for orphans that tidy up, 100 ms apart
 _ORPHAN_ROUNDS = 40  # looks for orphans, 50 ms apart: each round ends one generation
 
 
@@ -61,8 +62,9 @@ class Supervisor:
         self._listener = listener
         self._stopping = asyncio.Event()
 
-    def start(self) -> None:
-        for kept in self._kept.values():
+    def start(self, names: Collection[str]) -> None:
+        """Starts these programs and keeps them running; each is started once."""
+        for kept in (self._kept[name] for name in names):
             kept.task = asyncio.create_task(self._keep(kept), name=f"keep {kept.program.name}")
 
     def pid(self, name: str) -> int | None:
@@ -85,7 +87,8 @@ class Supervisor:
 
     async def stop(self, grace: float, hurry: asyncio.Event) -> None:
         """Asks every child to end; kills those that take longer than `grace` seconds, or all when `hurry` is
-        set, and everything they leave behind. Nothing of theirs runs when it returns."""
+        set, and everything they leave behind. Nothing of theirs runs when it returns, but for what tidies up
+        after somebody in a hurry."""
         self._stopping.set()
         for child in self._children():
             child.ask_to_end()
@@ -100,6 +103,7 @@ class Supervisor:
             await everyone
             impatience.cancel()
         await self._end_orphans()
+        await self._let_tidy(hurry)
 
     async def _keep(self, kept: _Kept) -> None:
         again = False
@@ -137,6 +141,12 @@ class Supervisor:
             if end_orphans(self._own()) == 0:
                 return
             await asyncio.sleep(0.05)
+
+    async def _let_tidy(self, hurry: asyncio.Event) -> None:
+        for _ in range(_TIDY_ROUNDS):
+            if hurry.is_set() or not orphans_tidy_up(self._own()):
+                return
+            await asyncio.sleep(0.1)
 
     def _own(self) -> Collection[int]:
         return {child.pid for child in self._children()}

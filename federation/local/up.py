@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Coroutine
 from contextlib import suppress
@@ -10,21 +11,26 @@ from typing import Any
 
 import uvloop
 
-from federation.local.layout import Layout
+from federation.local.equipment import Docker, find_docker
+from federation.local.layout import REGISTRY, Layout
 from federation.local.leftovers import end_leftovers
 from federation.local.lock import hold
 from federation.local.orphans import adopt_orphans
-from federation.local.plan import Plan
+from federation.local.plan import DockerPlan, Plan
 from federation.local.prepare import Wish, make_plan, programs, set_old_logs_aside, write_configurations
-from federation.local.readiness import NotReady, isolation, wait_ready
+from federation.local.readiness import NotReady, isolation, wait_ready, wait_registry
 from federation.local.ready_file import operator_token, ready_text, write_ready
+from federation.local.registry import kept_port
 from federation.local.report import Report, ending, tail
+from federation.local.runtime import choose_runtime
 from federation.local.supervisor import Ended, Fact, Started, Supervisor
 
-_GRACE = 12.0  # seconds that children have to end in an orderly way
+# Seconds that children have to end in an orderly way; on Docker a member waits for its containers to go.
+_GRACE, _DOCKER_GRACE = 12.0, 40.0
 _PORT_TAKEN = ("address already in use", "errno 98")
 
 _FENCES = {
+    "docker": "containers: sessions see neither your files nor each other; a build runs as the engine's own",
     "bubblewrap": "bubblewrap: sessions and builds see neither your files nor each other's processes; "
     "good for repositories you half trust, not as strong as containers",
     "none": "none: sessions and builds run with all your rights; launch only repositories you trust",
@@ -34,8 +40,8 @@ _FENCES = {
 def up(wish: Wish, report: Report) -> None:
     """Runs a local federation until SIGINT, SIGTERM or SIGHUP.
 
-    Raises Locked, NoFreePort, RepositoryError, SettingsError before anything was started, NotReady after
-    everything that was started has ended again.
+    Raises Locked, RuntimeMissing, NoFreePort, RepositoryError, SettingsError before anything was started,
+    NotReady after everything that was started has ended again.
     """
     layout = Layout(wish.state_dir.resolve())
     layout.create()
@@ -50,15 +56,28 @@ def up(wish: Wish, report: Report) -> None:
 
 
 def _prepare(wish: Wish, layout: Layout, report: Report) -> Plan:
+    settings = wish.settings
+    choice = asyncio.run(choose_runtime(settings.runtime, lambda: find_docker(os.environ, settings.member)))
+    report.say(f"Runtime: {choice.why}")
     for name in end_leftovers(layout.pids):
         report.warn(f"{name} still ran from an `up` that was killed; ended it")
     set_old_logs_aside(layout)
-    plan = make_plan(wish, layout)
+    docker = None if choice.docker is None else _docker_plan(choice.docker, layout, report)
+    plan = make_plan(wish, layout, docker)
     write_configurations(plan, layout)
-    if plan.port != wish.settings.port:
-        report.warn(f"port {wish.settings.port} is taken; the front door uses {plan.port}")
+    if plan.port != settings.port:
+        report.warn(f"port {settings.port} is taken; the front door uses {plan.port}")
     report.done(f"{len(plan.members)} members and {len(plan.offers)} examples prepared in {layout.root}")
     return plan
+
+
+def _docker_plan(docker: Docker, layout: Layout, report: Report) -> DockerPlan:
+    port, before = kept_port(layout)
+    if before is not None:
+        report.warn(
+            f"the registry's port {before} is taken; it uses {port}, and images are pulled once more from there"
+        )
+    return DockerPlan(docker.host, docker.base.buildpacks, docker.base.image, port, docker.registry_image)
 
 
 async def _run(wish: Wish, plan: Plan, layout: Layout, report: Report) -> None:
@@ -75,6 +94,7 @@ class _Up:
         parts = programs(wish, plan, layout)
         self._ports = {program.name: program.port for program in parts}
         self._supervisor = Supervisor(parts, self._hear)
+        self._grace = _GRACE if plan.docker is None else _DOCKER_GRACE
         self._ready = False
         self._stop, self._hurry = asyncio.Event(), asyncio.Event()
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -85,29 +105,36 @@ class _Up:
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as nohup sets it
                 loop.add_signal_handler(number, self._asked_to_stop)
         self._remove_ready_files()
-        self._supervisor.start()
         try:
             if await self._before_stop(self._become_ready()):
                 await self._before_stop(self._supervisor.watch())
         finally:
             with self._report.step("Stopping"):
                 self._remove_ready_files()
-                await self._supervisor.stop(_GRACE, self._hurry)
+                await self._supervisor.stop(self._grace, self._hurry)
         self._report.done("Everything has stopped")
 
     async def _become_ready(self) -> None:
         with self._report.step(f"Starting {len(self._plan.members)} members and the front door"):
+            await self._start()
             ready = await wait_ready(self._plan, self._supervisor.failures, self._report)
         self._ready = True
         self._write_ready()
         for member in self._plan.members:
             if member.name not in ready:
                 self._report.warn(f"{member.name} does not take launches: {self._layout.log(member.name)}")
-        fence = await isolation(self._plan)
+        fence = await isolation(self._plan) if self._plan.docker is None else "docker"
         self._report.say(f"Isolation: {_FENCES.get(fence, fence or 'as each member tells in its log')}")
         self._report.say(f"Logs:      {self._layout.logs}")
         self._report.say("Stop:      Ctrl-C here (what was built stays for the next start)")
         self._report.say(f"Federation ready: {self._plan.url}")
+
+    async def _start(self) -> None:
+        """The registry first: members on Docker refuse to start without it."""
+        if self._plan.docker is not None:
+            self._supervisor.start([REGISTRY])
+            await wait_registry(self._plan.docker, self._supervisor.failures)
+        self._supervisor.start([name for name in self._ports if name != REGISTRY])
 
     async def _before_stop(self, work: Coroutine[Any, Any, None]) -> bool:
         """Runs the work: True when it ended, False when somebody asked to stop; raises what is broken."""

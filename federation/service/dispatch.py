@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
 
 from federation.core.model import Decision, Launch
 from federation.core.policies import Dice
 from federation.core.routing import decide
 from federation.core.rules import Settings
+from federation.service.joining import Joining
 from federation.service.pool import Pool
 
 InForce = Callable[[], Settings]
@@ -20,6 +22,7 @@ class Dispatcher:
         self._pool = pool
         self._in_force = in_force
         self._dice = dice
+        self._joining = Joining()
 
     def decide(self, launch: Launch, tried: Collection[str] = ()) -> Decision:
         """The members for this launch, best first, without those tried already. Changes nothing."""
@@ -31,4 +34,10 @@ class Dispatcher:
             headroom=settings.health.headroom,
             dice=self._dice,
             tried=tried,
+            builder=self._joining.member(launch),
         )
+
+    def under_way(self, launch: Launch, member: str) -> AbstractContextManager[Callable[[], None]]:
+        """Further launches of this version go to the member as well, until the function is called or the block
+        ends: if it builds, they join the build."""
+        return self._joining.under_way(launch, member)

@@ -119,14 +119,19 @@ class Launcher:
         verdict: Verdict | None = None
         built, origin = False, ""
         try:
-            with self._pool.lease(member.name):
+            with (
+                self._pool.lease(member.name),
+                self._dispatcher.under_way(story.launch, member.name) as built_now,
+            ):
                 async with aclosing(self._link(story, member).frames()) as frames:
                     async for frame in frames:
                         if (source := frame.id.partition(".")[0]) != origin:
                             built, origin = False, source  # the member began anew
                         verdict = judge(frame.event, built=built)
                         if verdict is None:
-                            built = built or past_the_build(phase_of(frame.event))
+                            if not built and past_the_build(phase_of(frame.event)):
+                                built = True
+                                built_now()
                             yield frame
                             continue
                         if verdict.ending is not Ending.RETRYABLE:

@@ -18,7 +18,7 @@ from federation.settings.reading import check, read_document
 Runtime = Literal["auto", "process", "docker"]
 
 # Keys that `up` fills in itself, in the front door's and in every member's configuration.
-OWNED_BY_UP_FRONT_DOOR = ("members",)
+OWNED_BY_UP_FRONT_DOOR = ("members", "build_tokens.secret")
 OWNED_BY_UP_MEMBER = (
     "name",
     "host",
@@ -29,6 +29,9 @@ OWNED_BY_UP_MEMBER = (
     "images.store",
     "hub.port",
     "hub.url",
+    "docker.host",
+    "registry",
+    "build_tokens.secret",
 )
 
 
@@ -93,7 +96,7 @@ class LocalFile(Section):
     port: Annotated[int, Field(ge=1, le=65535, strict=True)] = 8080
     """Of the front door; the next free one if it is taken."""
     runtime: Runtime = "auto"
-    """auto or process."""
+    """docker: containers, built by repo2docker; process: no engine is needed; auto: docker where that can be."""
     front_door: Annotated[dict[str, Any], AfterValidator(_front_door)] = Field(
         default_factory=_local_front_door
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -11,6 +12,7 @@ from pathlib import Path
 from members.adapters.engine import EngineDown, EngineRefused
 
 _WARDEN = Path(__file__).with_name("warden.py")
+_TIDIES_UP = "BINDER_TIDIES_UP"  # tells who cleans up behind dead members that this one still works
 _END_LIMIT = 5.0  # seconds for the warden to end once it has been told
 
 
@@ -23,6 +25,7 @@ async def warded(socket: Path, label: str, tidy: Callable[[], Awaitable[None]]) 
     """
     warden = await asyncio.create_subprocess_exec(
         *(sys.executable, "-I", "-S", str(_WARDEN), str(socket), label),
+        env={**os.environ, _TIDIES_UP: "1"},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,

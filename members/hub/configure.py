@@ -5,6 +5,7 @@ Knows JupyterHub's settings; the sessions themselves are the spawners'.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -43,7 +44,7 @@ def _hub(c: Config, parameters: HubParameters) -> None:
     # Nothing of a hub outlives it: sessions die with it, so remembered users would be lies.
     hub.db_url = "sqlite:///:memory:"
     hub.cookie_secret = bytes.fromhex(parameters.cookie_secret)
-    hub.log_level = parameters.log_level.upper()
+    hub.log_level = logging.getLevelNamesMapping()[parameters.log_level.upper()]
 
 
 def _strangers(c: Config, parameters: HubParameters) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from local_federation import Federation
+from playwright.async_api import Page, async_playwright
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +40,13 @@ def chromium() -> Path:
     path = Path("/usr/bin/chromium")
     assert path.exists(), "the browser tests need Chromium: apt-get install chromium"
     return path
+
+
+@pytest.fixture
+async def page(chromium: Path) -> AsyncIterator[Page]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        try:
+            yield await browser.new_page(viewport={"width": 1280, "height": 860})
+        finally:
+            await browser.close()

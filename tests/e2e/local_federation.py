@@ -48,6 +48,9 @@ class Federation:
     """One `binder-federation up` in a folder of its own."""
 
     folder: Path
+    runtime: str = "process"
+    config: str = CONFIG
+    env: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
     family: list[psutil.Process] = field(default_factory=list)
@@ -72,15 +75,25 @@ class Federation:
     def start(self) -> float:
         """Starts and waits until it says that it is ready; returns the seconds that took."""
         begun = time.monotonic()
-        (self.folder / "local.yaml").write_text(CONFIG)
+        (self.folder / "local.yaml").write_text(self.config)
         with (self.folder / "output").open("ab") as output:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "federation.cli", "up", "--port", str(self.port)),
+                    *(
+                        sys.executable,
+                        "-m",
+                        "federation.cli",
+                        "up",
+                        "--port",
+                        str(self.port),
+                        "--runtime",
+                        self.runtime,
+                    ),
                     *("--config", str(self.folder / "local.yaml"), "--state-dir", str(self.state)),
                     *("--ready-file", str(self.folder / "ready.json")),
                 ],
                 cwd=ROOT,
+                env=os.environ | self.env,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )

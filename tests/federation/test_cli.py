@@ -23,10 +23,13 @@ def run(*arguments: str, **env: str) -> Result:
     return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200", **env})
 
 
-def test_docker_is_refused_with_what_to_use_instead() -> None:
-    result = run("up", "--runtime", "docker")
-    assert result.exit_code == 2
-    assert "runtime docker: not in this version; use auto or process" in result.stderr
+def test_docker_without_an_engine_says_what_is_missing_and_how_to_get_it(tmp_path: Path) -> None:
+    socket = f"unix://{tmp_path}/none.sock"
+    result = run("up", "--runtime", "docker", "--state-dir", str(tmp_path / "state"), DOCKER_HOST=socket)
+    assert result.exit_code == 1
+    assert f"{tmp_path}/none.sock" in result.stderr
+    assert "make docker-tools" in result.stderr
+    assert "--runtime process" in result.stderr
 
 
 def test_more_than_one_worker_is_refused(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from pathlib import Path
 INSTALL = "run `make docker-tools`, which installs what Docker's tests need"
 _KEEPER = Path(__file__).with_name("engine_keeper.py")
 _STOP_LIMIT = 60.0  # seconds until an engine and its data are gone
-_NETWORKS = [ipaddress.ip_network(f"10.{number}.0.0/16") for number in range(100, 250)]
+_NETWORKS = [ipaddress.IPv4Network(f"10.{number}.0.0/16") for number in range(100, 250)]
 
 
 class StageError(Exception):

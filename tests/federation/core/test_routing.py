@@ -13,8 +13,22 @@ def view(name: str, state: State = State.HEALTHY, weight: float = 1.0, **more: A
     return MemberView(Member(name, "http://m", weight), state, reason=more.pop("reason", ""), **more)
 
 
-def order(*views: MemberView, launch: Launch = LAUNCH, headroom: int = 0, tried: tuple[str, ...] = ()) -> Any:
-    decision = decide(launch, views, policy="rendezvous", headroom=headroom, dice=lambda: 0.5, tried=tried)
+def order(
+    *views: MemberView,
+    launch: Launch = LAUNCH,
+    headroom: int = 0,
+    tried: tuple[str, ...] = (),
+    builder: str | None = None,
+) -> Any:
+    decision = decide(
+        launch,
+        views,
+        policy="rendezvous",
+        headroom=headroom,
+        dice=lambda: 0.5,
+        tried=tried,
+        builder=builder,
+    )
     return decision, [candidate.view.member.name for candidate in decision.candidates]
 
 
@@ -67,6 +81,27 @@ def test_a_preference_is_honoured_only_for_a_member_that_is_fit() -> None:
     decision, names = order(*ill, launch=wish)
     assert names == [name for name in plain if name != plain[3]] and "cannot take it" in decision.why
     assert order(*members, launch=replace(LAUNCH, prefer="no such"))[1] == plain
+
+
+def test_whoever_may_be_building_the_version_comes_first_though_launches_have_taken_its_seats() -> None:
+    members = [view(name, seats=Seats(0, 4)) for name in "abc"]
+    _, plain = order(*members)
+    crowded = [replace(m, leases=50) if m.member.name == plain[2] else m for m in members]
+    decision, names = order(*crowded, builder=plain[2])
+    assert names == [plain[2], *plain[:2]] and "building" in decision.why
+    assert decision.exclusions == ()
+    assert order(*crowded, builder=plain[2], tried=(plain[2],))[1] == plain[:2]
+    wish = replace(LAUNCH, prefer=plain[1])
+    assert order(*crowded, launch=wish, builder=plain[2])[1][0] == plain[1]
+
+
+def test_nobody_joins_a_build_on_a_member_that_is_ill_or_full_of_sessions() -> None:
+    members = [view(name, seats=Seats(0, 4)) for name in "abc"]
+    _, plain = order(*members)
+    for ill in ({"state": State.EJECTED}, {"state": State.DRAINED}, {"seats": Seats(4, 4)}):
+        changed = [replace(m, **ill) if m.member.name == plain[2] else m for m in members]  # type: ignore[arg-type]
+        decision, names = order(*changed, builder=plain[2])
+        assert names == plain[:2] and "building" not in decision.why
 
 
 def test_the_label_for_metrics_holds_no_numbers() -> None:

@@ -1,4 +1,4 @@
-"""Runs the real `up` over stand-ins, as a process of its own: `run_up.py STATE_DIR PORT READY_FILE`."""
+"""Runs the real `up` over stand-ins, as a process of its own: `run_up.py STATE_DIR PORT READY_FILE RUNTIME`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from federation.local.lock import Locked
 from federation.local.prepare import Wish
 from federation.local.readiness import NotReady
 from federation.local.report import Report
+from federation.local.runtime import RuntimeMissing
 from federation.local.up import up
 from federation.settings.local import LocalFile
 
@@ -19,9 +20,9 @@ STAND_IN = str(Path(__file__).with_name("stand_in.py"))
 
 
 def main() -> None:
-    state_dir, port, ready_file = sys.argv[1:]
+    state_dir, port, ready_file, runtime = sys.argv[1:]
     wish = Wish(
-        LocalFile(port=int(port)),
+        LocalFile(port=int(port), runtime=runtime),
         Path(state_dir),
         Path(ready_file),
         front_door_command=(sys.executable, STAND_IN, "door"),
@@ -29,7 +30,7 @@ def main() -> None:
     )
     try:
         up(wish, Report(Console(highlight=False)))
-    except (Locked, NotReady) as problem:
+    except (Locked, NotReady, RuntimeMissing) as problem:
         sys.exit(f"Error: {problem}")
 
 

@@ -2,19 +2,22 @@
 
 `stand_in.py member serve --config FILE` and `stand_in.py door serve --config FILE --host H --port P`.
 A file `fault` in the state folder (beside the configuration) makes the named program misbehave:
-`<name>: exit` fails at once, `<name>: port` as if its port were taken, `<name>: deaf` ignores SIGTERM.
+`<name>: exit` fails at once, `<name>: port` as if its port were taken, `<name>: deaf` ignores SIGTERM,
+`<name>: tidies` has a helper that goes on a while for a program that was killed, and then leaves a file `tidied`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import yaml
@@ -46,6 +49,33 @@ def well(url: str) -> bool:
         return False
 
 
+def tidying(folder: Path) -> subprocess.Popen[bytes]:
+    """As a member's warden: begins when this process has ended, and ends by itself."""
+    return subprocess.Popen(
+        ["sh", "-c", f'read gone; sleep 1; echo > "{folder}/tidied"'],
+        stdin=subprocess.PIPE,
+        env={**os.environ, "BINDER_TIDIES_UP": "1"},
+        start_new_session=True,
+    )
+
+
+def handler(config: Any) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path == "/active_hosts":
+                members = config["members"].items()
+                answer(self, {"active_hosts": {key: {} for key, value in members if well(value["url"])}})
+            elif self.path == "/versions":
+                answer(self, {"builder_info": {"isolation": "none"}})
+            else:
+                answer(self, {"ok": True})
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    return Handler
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("kind")
@@ -66,29 +96,19 @@ def main() -> None:
     follow_parent()
     # What a hub's notebooks are to a member: alive in a session of its own, out of reach of a group's signal.
     helper = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    warden = tidying(folder) if trouble == "tidies" else None
     (folder / f"{name}.helper").write_text(str(helper.pid))
 
     def end(number: int, frame: object) -> None:
         if trouble != "deaf":
             helper.kill()
+            if warden is not None:
+                warden.kill()
             sys.exit(0)
 
     signal.signal(signal.SIGTERM, end)
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.path == "/active_hosts":
-                members = config["members"].items()
-                answer(self, {"active_hosts": {key: {} for key, value in members if well(value["url"])}})
-            elif self.path == "/versions":
-                answer(self, {"builder_info": {"isolation": "none"}})
-            else:
-                answer(self, {"ok": True})
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer((given.host, given.port or config["port"]), Handler)
+    server = ThreadingHTTPServer((given.host, given.port or config["port"]), handler(config))
     print("ready", flush=True)
     while True:
         server.handle_request()

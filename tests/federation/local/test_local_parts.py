@@ -165,6 +165,7 @@ def plan() -> Plan:
             "sessions": {"max": 3},
             "providers": {"git": {"protocols": ["https"], "file_roots": ["/srv/git"]}},
         },
+        build_secret="5e" * 32,
     )
 
 
@@ -203,7 +204,7 @@ def test_members_share_images_and_prefix_and_have_the_rest_for_themselves(plan: 
 def test_every_shipped_example_is_offered_as_a_repository_on_this_machine(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     layout.create()
-    plan = make_plan(Wish(LocalFile(), tmp_path), layout)
+    plan = make_plan(Wish(LocalFile(), tmp_path), layout, None)
     assert [Path(offer.repo_url).stem for offer in plan.offers] == ["notebook", "numpy-plot", "web-app"]
     for offer in plan.offers:
         refs = subprocess.run(["git", "ls-remote", offer.repo_url, "HEAD"], capture_output=True, check=True)

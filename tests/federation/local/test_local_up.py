@@ -10,124 +10,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
 import psutil
 import pytest
-
-RUN_UP = Path(__file__).with_name("run_up.py")
-PATIENCE = 30.0
-
-
-def until(what: Callable[[], Any], limit: float = PATIENCE) -> Any:
-    end = time.monotonic() + limit
-    while not (found := what()):
-        assert time.monotonic() < end, f"waited {limit:.0f} s for {what}"
-        time.sleep(0.05)
-    return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@dataclass
-class Run:
-    """One state folder, the `up` in it, and every process that it ever named."""
-
-    folder: Path
-    port: int = field(default_factory=free_port)
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def ready_file(self) -> Path:
-        return self.folder / "ready" / "file.json"
-
-    @property
-    def state(self) -> Path:
-        return self.folder / "state"
-
-    @property
-    def output(self) -> str:
-        return (self.folder / "output").read_text()
-
-    def start(self, output: int | None = None) -> Run:
-        self.ready_file.parent.mkdir(exist_ok=True)
-        with (self.folder / "output").open("ab") as file:
-            self.process = subprocess.Popen(
-                [sys.executable, str(RUN_UP), str(self.state), str(self.port), str(self.ready_file)],
-                stdout=file if output is None else output,
-                stderr=file,
-            )
-        return self
-
-    def ready(self) -> dict[str, Any]:
-        def look() -> bool:
-            assert self.process is not None and self.process.poll() is None, self.output
-            return self.ready_file.exists()
-
-        until(look)
-        found: dict[str, Any] = json.loads(self.ready_file.read_text())
-        return found
-
-    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
-        assert self.process is not None
-        self.process.send_signal(number)
-        return self.process.wait(PATIENCE)
-
-    def helpers(self) -> list[int]:
-        return [int(file.read_text()) for file in self.state.glob("*.helper")]
-
-    def leftovers(self) -> list[psutil.Process]:
-        """Whatever still runs: everything that names the state folder, and the detached helpers."""
-        found = [process for process in psutil.process_iter() if _names(process, str(self.state))]
-        for pid in self.helpers():
-            with suppress(psutil.NoSuchProcess):  # it may end between two looks
-                if _is_sleep(pid):
-                    found.append(psutil.Process(pid))
-        return found
-
-
-def _names(process: psutil.Process, text: str) -> bool:
-    try:
-        return text in " ".join(process.cmdline()) and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urlopen(f"{url}/health") as response:
-            return bool(response.status == 200)
-    except OSError:
-        return False
-
-
-def _is_sleep(pid: int) -> bool:
-    try:
-        process = psutil.Process(pid)
-        return process.name() == "sleep" and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Iterator[Run]:
-    run = Run(tmp_path)
-    yield run
-    if run.process is not None and run.process.poll() is None:
-        run.process.kill()
-        run.process.wait()
-    for process in run.leftovers():
-        with suppress(psutil.NoSuchProcess):  # they end by themselves, a moment after `up` was killed
-            process.kill()
+from up_stage import PATIENCE, RUN_UP, Run, answers, is_sleep, until
 
 
 def test_ready_file_has_the_agreed_shape_and_names_living_members(run: Run) -> None:
@@ -216,11 +106,22 @@ def test_a_killed_member_comes_back_with_its_url_and_a_new_pid_and_its_orphans_a
     member = until(after)
     assert member["url"] == before[0]["url"]
     assert member["hub_url"] == before[0]["hub_url"]
-    until(lambda: sum(_is_sleep(pid) for pid in orphans) == 2)  # the other member's and the front door's
+    until(lambda: sum(is_sleep(pid) for pid in orphans) == 2)  # the other member's and the front door's
     until(lambda: "member-a was started again" in run.output)
     assert "member-a was ended by signal 9" in run.output
-    until(lambda: _answers(member["url"]))
+    until(lambda: answers(member["url"]))
     assert run.end() == 0
+    assert run.leftovers() == []
+
+
+def test_what_tidies_up_behind_a_killed_member_is_let_finish(run: Run) -> None:
+    run.state.mkdir()
+    (run.state / "fault").write_text("member-a: tidies")
+    member = run.start().ready()["members"][0]
+    (run.state / "fault").unlink()
+    os.killpg(member["pid"], signal.SIGKILL)
+    assert run.end() == 0  # waits for it
+    assert (run.state / "tidied").exists()
     assert run.leftovers() == []
 
 
@@ -228,7 +129,7 @@ def test_a_second_up_in_the_same_folder_is_refused_and_the_first_goes_on(run: Ru
     found = run.start().ready()
     assert run.process is not None
     second = subprocess.run(
-        [sys.executable, str(RUN_UP), str(run.state), "1", str(tmp_path / "other.json")],
+        [sys.executable, str(RUN_UP), str(run.state), "1", str(tmp_path / "other.json"), "process"],
         capture_output=True,
         text=True,
         timeout=PATIENCE,

@@ -401,3 +401,23 @@ async def test_a_preferred_member_takes_the_launch_while_it_is_fit(members: Pair
             assert (await door.launch(f"{SPEC}?member={name}")).takers == [name]
         assert (await door.launch(f"{SPEC}?member=nobody")).takers == [await first(door)]
     assert not any("member" in request.query for member in members for request in member.requests)
+
+
+async def test_a_crowd_waits_for_one_build_though_it_takes_all_the_builders_seats(members: Pair) -> None:
+    built = asyncio.Event()
+
+    async def build(request: web.Request, response: web.StreamResponse) -> None:
+        await response.write(event(phase="waiting", message="Waiting for build to start...\n"))
+        await built.wait()
+        await response.write(BUILT + event(**READY))
+
+    room = {"service": "Pod quota", "ok": True, "total_pods": 0, "quota": 2, "_ignore_failure": True}
+    for member in members:
+        member.play, member.told = build, {"ok": True, "checks": [room]}
+    async with Door(*(member.configured() for member in members)) as door:
+        crowd = [asyncio.create_task(door.launch()) for _ in range(6)]
+        await until(lambda: sum(member.open for member in members) == 6)
+        assert sorted(len(member.requests) for member in members) == [0, 6]
+        built.set()
+        for each in await asyncio.gather(*crowd):
+            assert each.last == READY
