@@ -49,14 +49,15 @@ def spread(values: Sequence[float]) -> str:
 
 
 async def known_image(member: Bench, spec: str, image: str) -> list[Row]:
-    """Member and bare hub in turn; what the member adds is the difference of the medians."""
+    """Member and bare hub in turn; what the member adds is the median of the differences."""
     through: list[float] = []
     bare: list[float] = []
     for _ in range(PAIRS):
         for launched, times in ((await member.launch(spec), through), (await member.bare(image), bare)):
             times.append(median([launched.ready]))
             await member.remove(launched.user)
-    cached, added = statistics.median(through), statistics.median(through) - statistics.median(bare)
+    cached = statistics.median(through)
+    added = statistics.median(one - other for one, other in zip(through, bare, strict=True))
     return [
         Row("bare JupyterHub, POST to ready", f"{spread(bare)} ready"),
         Row("known image", f"{spread(through)} ready{verdict(cached, CACHED_TARGET)}"),
