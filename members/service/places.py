@@ -48,17 +48,18 @@ class Places:
         except asyncio.CancelledError:
             if waiter in self._queue:
                 self._leave(self._queue.index(waiter))
-            else:  # the place was handed over in the same moment
+            elif not waiter.turn.cancelled():  # the place was handed over in the same moment
                 self._give_back()
             raise
 
     def _give_back(self) -> None:
-        if not self._queue:
-            self._free += 1
-            return
-        first = self._queue[0]
-        self._leave(0)
-        first.turn.set_result(None)
+        while self._queue:
+            first = self._queue[0]
+            self._leave(0)
+            if not first.turn.cancelled():  # else it is just leaving by itself
+                first.turn.set_result(None)
+                return
+        self._free += 1
 
     def _leave(self, index: int) -> None:
         del self._queue[index]
