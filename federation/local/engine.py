@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import errno
 import getpass
 import json
@@ -17,6 +18,8 @@ DEFAULT_HOST = "unix:///var/run/docker.sock"
 _SCHEME = "unix://"
 _QUESTION = aiohttp.ClientTimeout(total=5)
 _PULL_LIMIT = 120.0  # seconds; an image asked for here is small
+_PUSH_LIMIT = 600.0  # seconds; the engine compresses a base image on its way
+_NOBODY = base64.urlsafe_b64encode(b"{}").decode()  # the login for a registry that asks for none
 
 
 class NoEngine(Exception):
@@ -74,6 +77,31 @@ async def pull(host: str, image: str) -> bool:
     except (aiohttp.ClientError, TimeoutError, OSError):
         return False
     return await has_image(host, image)
+
+
+async def push(host: str, image: str, repository: str) -> bool:
+    """Has the engine bring an image to a registry under the name `repository`; whether it is there then.
+
+    The engine keeps the image's second name no longer than that. Takes up to ten minutes.
+    """
+    path = f"/images/{quote(repository, safe='/:')}"
+    try:
+        async with asyncio.timeout(_PUSH_LIMIT), _session(host, total=None) as session:
+            named = f"/images/{quote(image, safe='/:')}/tag"
+            async with session.post(named, params={"repo": repository, "tag": "latest"}) as response:
+                if response.status != 201:
+                    return False
+            try:
+                headers = {"X-Registry-Auth": _NOBODY}
+                async with session.post(
+                    f"{path}/push", params={"tag": "latest"}, headers=headers
+                ) as response:
+                    told = [line async for line in response.content]
+                    return response.status == 200 and not any(b'"error"' in line for line in told)
+            finally:
+                await session.delete(f"{path}:latest")
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        return False
 
 
 @asynccontextmanager

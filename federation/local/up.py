@@ -11,6 +11,7 @@ from typing import Any
 
 import uvloop
 
+from federation.local.engine import push
 from federation.local.equipment import Docker, find_docker
 from federation.local.layout import REGISTRY, Layout
 from federation.local.leftovers import end_leftovers
@@ -27,6 +28,7 @@ from federation.local.supervisor import Ended, Fact, Started, Supervisor
 
 # Seconds that children have to end in an orderly way; on Docker a member waits for its containers to go.
 _GRACE, _DOCKER_GRACE = 12.0, 40.0
+_BASE_REPOSITORY = "base"  # outside of image_prefix: no image of a repository, and nobody prunes it
 _PORT_TAKEN = ("address already in use", "errno 98")
 
 _FENCES = {
@@ -96,6 +98,7 @@ class _Up:
         self._supervisor = Supervisor(parts, self._hear)
         self._grace = _GRACE if plan.docker is None else _DOCKER_GRACE
         self._ready = False
+        self._base: asyncio.Task[None] | None = None
         self._stop, self._hurry = asyncio.Event(), asyncio.Event()
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -111,6 +114,9 @@ class _Up:
         finally:
             with self._report.step("Stopping"):
                 self._remove_ready_files()
+                if self._base is not None:
+                    self._base.cancel()
+                    await asyncio.wait({self._base})
                 await self._supervisor.stop(self._grace, self._hurry)
         self._report.done("Everything has stopped")
 
@@ -134,7 +140,15 @@ class _Up:
         if self._plan.docker is not None:
             self._supervisor.start([REGISTRY])
             await wait_registry(self._plan.docker, self._supervisor.failures)
+            if self._plan.docker.base_image is not None:
+                bring = self._bring_base(self._plan.docker, self._plan.docker.base_image)
+                self._base = asyncio.create_task(bring, name="base image")
         self._supervisor.start([name for name in self._ports if name != REGISTRY])
+
+    async def _bring_base(self, docker: DockerPlan, image: str) -> None:
+        """The base image to the registry, beside everything else: the first build need not bring it then."""
+        if not await push(docker.host, image, f"{docker.registry}/{_BASE_REPOSITORY}"):
+            self._report.warn(f"{image} could not be brought to the registry; the first build will try again")
 
     async def _before_stop(self, work: Coroutine[Any, Any, None]) -> bool:
         """Runs the work: True when it ended, False when somebody asked to stop; raises what is broken."""
