@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from members.adapters import hub_parameters
-from members.adapters.hub_parameters import DockerSessions, HubParameters, ProcessSessions, Sessions
+from members.adapters.hub_parameters import Accounts, DockerSessions, HubParameters, ProcessSessions, Sessions
 from members.core.labels import labels
 from members.core.model import Isolation
 from members.core.pullprogress import PullProgress
@@ -109,6 +109,7 @@ def test_parameters_come_over_as_they_were(tmp_path: Path, sessions: Sessions, h
         allow_origin="*",
         front_door=None,
         log_level="info",
+        accounts=Accounts("dummy", {"DummyAuthenticator": {"password": "p"}}, "http://m/oauth_callback", 2),
     )
     hub_parameters.write(written, tmp_path / "file")
     assert hub_parameters.read(tmp_path / "file") == written
