@@ -12,6 +12,7 @@ import pytest
 from members.adapters.hub_session import FULL, HubSession
 from members.adapters.oci_layout import unpacked_path
 from members.core.model import Isolation, LaunchFailed
+from members.core.quota import QuotaExceeded
 from tests.members.hub.conftest import (
     BROKEN,
     HANGING,
@@ -169,7 +170,7 @@ async def test_the_hub_has_room_for_so_many_and_no_more(
     for each in told:
         await anext(each)
     one_more = shared.client.create(session_request(IMAGE))
-    with pytest.raises(LaunchFailed, match=FULL):
+    with pytest.raises(QuotaExceeded, match=FULL):
         async for _ in one_more.progress():
             pass
     for each in told:
