@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from door_stage import READY, recorded
+from contract_files import recorded
+from door_stage import READY
 
 from federation.core.errors import Garbled
 from federation.core.phases import Ending, decode, judge, past_the_build, phase_of
@@ -90,16 +91,16 @@ def test_a_lone_surrogate_from_a_build_log_is_an_event() -> None:
 @pytest.mark.parametrize(
     ("name", "ending", "cause"),
     [
-        ("sse-badprovider", FINAL, "repository"),
-        ("sse-badref", FINAL, "repository"),
-        ("sse-buildonly", FINAL, "refused"),
-        ("sse-cached-req", Ending.READY, "ready"),
-        ("sse-cold-req", Ending.READY, "ready"),
-        ("sse-dockerfile", Ending.READY, "ready"),
-        ("sse-failed-build", FINAL, "repository"),
-        ("sse-no-accept-header", FINAL, "refused"),
-        ("sse-norepo", RETRYABLE, "resolve"),
-        ("sse-ratelimit", FINAL, "rate_limit"),
+        ("binderhub/bad-provider", FINAL, "repository"),
+        ("binderhub/bad-ref", FINAL, "repository"),
+        ("binderhub/build-only", FINAL, "refused"),
+        ("binderhub/cached-launch", Ending.READY, "ready"),
+        ("binderhub/cold-requirements", Ending.READY, "ready"),
+        ("binderhub/cold-dockerfile", Ending.READY, "ready"),
+        ("binderhub/build-failure", FINAL, "repository"),
+        ("binderhub/no-accept-header", FINAL, "refused"),
+        ("binderhub/no-repository", RETRYABLE, "resolve"),
+        ("binderhub/rate-limit", FINAL, "rate_limit"),
     ],
 )
 def test_recorded_streams_end_as_they_ended(name: str, ending: Ending, cause: str) -> None:

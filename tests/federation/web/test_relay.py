@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 from aiohttp import web
+from contract_files import recorded
 from door_stage import (
     FAST,
     READY,
@@ -22,7 +23,6 @@ from door_stage import (
     plays,
     raw_member,
     raw_stream,
-    recorded,
     until,
     without_ids,
 )
@@ -208,7 +208,9 @@ async def test_a_launch_that_talks_for_ever_is_given_up_in_time(members: Pair) -
         await until(lambda: members[0].open == 0)
 
 
-@pytest.mark.parametrize("name", ["sse-badref", "sse-failed-build", "sse-ratelimit", "sse-badprovider"])
+@pytest.mark.parametrize(
+    "name", ["binderhub/bad-ref", "binderhub/build-failure", "binderhub/rate-limit", "binderhub/bad-provider"]
+)
 async def test_a_fault_of_the_repository_is_final(name: str, members: Pair) -> None:
     for member in members:
         member.play = plays(recorded(name), hold=True)
@@ -218,7 +220,9 @@ async def test_a_fault_of_the_repository_is_final(name: str, members: Pair) -> N
     assert launched.phases.count("failed") == 1
 
 
-@pytest.mark.parametrize("name", ["sse-cached-req", "sse-cold-req", "sse-dockerfile"])
+@pytest.mark.parametrize(
+    "name", ["binderhub/cached-launch", "binderhub/cold-requirements", "binderhub/cold-dockerfile"]
+)
 async def test_recorded_launches_of_a_stock_member_pass_whole(name: str, members: Pair) -> None:
     members[0].play = plays(*recorded(name).splitlines(keepends=True), hold=True)
     async with Door(members[0].configured()) as door:
