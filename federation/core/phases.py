@@ -45,8 +45,8 @@ MEMBERS_OWN: tuple[tuple[str, str], ...] = (
 )
 # The server of an image that was started and ended by itself; it would do so anywhere.
 REPOSITORYS_OWN = (
-    "The session's container ended while starting",
-    "The session's server ended while starting",
+    "Spawn failed: The session's container ended while starting",
+    "Spawn failed: The session's server ended while starting",
 )
 _NOT_IMPLEMENTED = 501  # a repository of a kind that this member does not build
 _PAST_THE_BUILD = ("built", "launching")

@@ -24,6 +24,9 @@ _VOLATILE: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?:/[\w.-]+)*/binder-builds-\w+"), HERE),
     (re.compile(r"%2F(?:[\w.-]+%2F)*pytest-of-[\w.-]+%2Fpytest-\d+%2F[\w.-]+"), HERE.replace("/", "%2F")),
     (re.compile(r"/tmp/repo2docker\w+"), "/tmp/repo2docker"),
+    (re.compile(r"(?<=Cloning into ')[^']+"), "/tmp/repository"),
+    (re.compile(r"Using python\S+ \([^)]*\) with uv"), "Using python3.11 (/usr/bin/python3.11) with uv"),
+    (re.compile(r"(?<=Stored )\d+\.\d+ MB"), "0.1 MB"),
     (re.compile(r"\btest-\d{5,}(?:-\w+)?"), "test"),  # a test's own image and repository
     (re.compile(r"(127\.0\.0\.1)(:|%3A)\d+"), r"\1\g<2>1234"),
     (re.compile(r"\bsha256:[0-9a-f]{64}"), "sha256:" + "b" * 64),
@@ -41,12 +44,17 @@ _TOOLS: tuple[tuple[re.Pattern[str], str], ...] = (
         "#1 [steps of the container engine]\\n",
     ),
     (
-        re.compile(r'^data: {"message": "(?:Pulling the image: \d|Waiting for the image)'),
+        re.compile(r'^data: {"phase": "launching", "message": "Pulling the image: \d'),
         "Pulling the image: 1 of 2 MB\\n",
+    ),
+    (re.compile(r'^data: {"message": "(?:fatal|error): '), "fatal: [what git says]\\n"),
+    (
+        re.compile(r'^data: {"message": "ERROR: .*(?:rpc error|error reading|failed to receive)'),
+        "ERROR: [that the container engine is gone]\\n",
     ),
     (
         re.compile(
-            r'^data: {"message": "(?:\\u001b\[\d+m)*(?:Using Python|Resolved|Prepared|Installed|Uninstalled'
+            r'^data: {"message": "(?:\\u001b\[\d+m)*(?:Using Python|Resolved|Checked|warning:|Prepared|Installed|Uninstalled'
             r"|Audited|Building|Built|Downloading|Downloaded|Bytecode| [-+~] )"
         ),
         "[what uv tells]\\n",

@@ -326,8 +326,9 @@ async def test_a_real_launch_ends_in_a_server_that_answers(config: Path) -> None
 @mark.timeout(300)
 async def test_a_second_member_fetches_what_the_first_built(config: Path, images: Path) -> None:
     repo = f"file://{config.parent}/repos/plain"
+    config.write_text(f"{config.read_text()}api_only: true\n")
     async with started(config) as (_, url):
-        story = await events(f"{url}{launch_path(repo, 'main')}?build_only=true")
+        story = await events(f"{url}{launch_path(repo, 'main')}?build_only=true", "process/build-only")
         assert story[-1]["message"] == "Done! Image built\n", story
     async with (
         started(write_config(config.parent, images, "second")) as (_, url),
