@@ -10,5 +10,5 @@ class NotStarted(SpawnException):
     without it they would read the exception's status, class and reason as well."""
 
     def __init__(self, message: str, reason: str) -> None:
-        super().__init__(message, reason=reason)
+        super().__init__(message, reason=reason)  # type: ignore[no-untyped-call]
         self.jupyterhub_message = message

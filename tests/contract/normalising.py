@@ -54,8 +54,8 @@ _TOOLS: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     (
         re.compile(
-            r'^data: {"message": "(?:\\u001b\[\d+m)*(?:Using Python|Resolved|Checked|warning:|Prepared|Installed|Uninstalled'
-            r"|Audited|Building|Built|Downloading|Downloaded|Bytecode| [-+~] )"
+            r'^data: {"message": "(?:\\u001b\[\d+m)*(?:Using Python|Resolved|Checked|Prepared|Installed'
+            r"|Uninstalled|warning:|Audited|Building|Built|Downloading|Downloaded|Bytecode| [-+~] )"
         ),
         "[what uv tells]\\n",
     ),

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
-from contract_files import OURS, names, recorded
+from contract_files import FOLDER, OURS, names, recorded
 from normalising import HERE, IMAGE, LAUNCH, TOKEN, USER, normalised
 
 
@@ -76,6 +77,11 @@ def test_comments_in_a_row_are_one() -> None:
 )
 def test_a_change_of_the_wire_is_still_seen(one: dict[str, object], two: dict[str, object]) -> None:
     assert normalised(frames("A" * 22, one)) != normalised(frames("A" * 22, two))
+
+
+def test_the_source_of_every_file_is_told() -> None:
+    table = re.findall(r"^\| `(\w+/[\w-]+)` \|", (FOLDER / "README.md").read_text(), re.MULTILINE)
+    assert sorted(table) == names(*OURS)
 
 
 @pytest.mark.parametrize("name", names(*OURS))

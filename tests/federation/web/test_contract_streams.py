@@ -65,7 +65,7 @@ VERDICTS: dict[str, tuple[Ending, str]] = {
     "process/cold-launch": READY_AT_LAST,
     "process/disk-full": (Ending.RETRYABLE, "member_error"),
     "process/full-hub": (Ending.RETRYABLE, "quota"),
-    "process/image-without-jupyter": (Ending.RETRYABLE, "launch"),  # of a damaged store: builds put it in
+    "process/image-missing": (Ending.RETRYABLE, "launch"),
     "process/index-down": (Ending.RETRYABLE, "member_error"),
     "process/joined-build": READY_AT_LAST,
     "process/pull": READY_AT_LAST,

@@ -163,9 +163,7 @@ async def test_a_session_that_dies_is_told_to_its_visitor_and_cleared_away(share
 
 async def test_an_image_that_is_not_there_fails_clearly(shared: Running, tmp_path: Path) -> None:
     with pytest.raises(LaunchFailed, match="no JupyterLab on this member"):
-        await told_start(
-            "process/image-without-jupyter", tmp_path, shared.client, "registry.example.org/nothing:1"
-        )
+        await told_start("process/image-missing", tmp_path, shared.client, "registry.example.org/nothing:1")
 
 
 async def test_the_hub_has_room_for_so_many_and_no_more(
