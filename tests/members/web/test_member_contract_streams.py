@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
-from contract_files import told, without_comments
+from contract_files import told
 from contract_member import sent
-from member_fakes import FakeSession, until
 from member_stage import SPEC, RunningMember, running_member
 from pytest import MonkeyPatch, mark
 from test_member_login import Tokens
@@ -86,42 +87,33 @@ async def test_a_cached_launch(tmp_path: Path) -> None:
 
 
 async def test_a_queue_and_a_build_that_is_joined(tmp_path: Path) -> None:
-    async with running_member(tmp_path, "build: {concurrent: 1}") as member:
+    async with running_member(tmp_path, "build: {concurrent: 1}") as member, AsyncExitStack() as stack:
         member.builder.gate.clear()
-        first = asyncio.create_task(sent(member))
-        await until(lambda: member.builder.begun)
-        queued = asyncio.create_task(sent(member, OTHER))
-        joined = asyncio.create_task(sent(member))
-        await asyncio.sleep(0.3)
+        await stack.enter_async_context(begun(member, b"one"))
+        queued = await stack.enter_async_context(begun(member, b"in the queue", OTHER))
+        joined = await stack.enter_async_context(begun(member, b"one"))
         member.builder.gate.set()
-        told("member/queue-position", await queued)
-        told("member/joined-build", await joined)
-        await first
+        told("member/queue-position", await queued.rest())
+        told("member/joined-build", await joined.rest())
 
 
 async def test_a_launch_that_is_taken_up_again(tmp_path: Path) -> None:
     async with running_member(tmp_path) as member:
         member.builder.gate.clear()
-        url = URL(f"{member.url}build/{SPEC}", encoded=True)
-        async with aiohttp.ClientSession() as http:
-            async with http.get(url, headers={"Accept": "text/event-stream"}) as answer:
-                begun = await answer.content.readuntil(b'one\\n"') + await answer.content.readuntil(b"\n\n")
-            last = begun.rpartition(b"id: ")[2].partition(b"\n")[0].decode()
-            member.builder.gate.set()
-            told("member/resumed", await sent(member, Last_Event_ID=last))
+        async with begun(member, b"one") as launch:
+            last = launch.read.rpartition(b"id: ")[2].partition(b"\n")[0].decode()
+        member.builder.gate.set()
+        told("member/resumed", await sent(member, Last_Event_ID=last))
 
 
 async def test_a_silence_is_filled_with_comments(tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
     monkeypatch.setattr("members.web.build.KEEPALIVE_AFTER", 0.1)
     async with running_member(tmp_path) as member:
         member.builder.gate.clear()
-        launch = asyncio.create_task(_raw(member))
-        await asyncio.sleep(0.5)
-        monkeypatch.setattr("members.web.build.KEEPALIVE_AFTER", 60.0)
-        member.builder.gate.set()
-        stream = await launch
-    assert stream != without_comments(stream)
-    told("member/silence", stream)
+        async with begun(member, b":keepalive") as launch:
+            monkeypatch.setattr("members.web.build.KEEPALIVE_AFTER", 60.0)
+            member.builder.gate.set()
+            told("member/silence", await launch.rest())
 
 
 async def test_faults_inside(tmp_path: Path) -> None:
@@ -138,16 +130,32 @@ async def test_faults_inside(tmp_path: Path) -> None:
 
 
 async def test_a_member_that_shuts_down_while_a_server_starts(tmp_path: Path) -> None:
-    async with running_member(tmp_path) as member:
-        member.hub.gate.clear()
-        launch = asyncio.create_task(sent(member))
-        await until(lambda: any(isinstance(session, FakeSession) for session in member.hub.running))
-        await asyncio.sleep(0.1)
-    told("member/shutting-down-at-launch", await launch)
+    async with AsyncExitStack() as stack:
+        async with running_member(tmp_path) as member:
+            member.hub.gate.clear()
+            launch = await stack.enter_async_context(begun(member, b"Server requested"))
+        told("member/shutting-down-at-launch", await launch.rest())
 
 
-async def _raw(member: RunningMember) -> bytes:
-    url = URL(f"{member.url}build/{SPEC}", encoded=True)
-    headers = {"Accept": "text/event-stream"}
-    async with aiohttp.ClientSession() as http, http.get(url, headers=headers) as answer:
-        return await answer.read()
+@dataclass
+class Begun:
+    """A launch of which a part was read."""
+
+    read: bytes
+    answer: aiohttp.ClientResponse
+
+    async def rest(self) -> bytes:
+        """Its whole stream."""
+        return self.read + await self.answer.read()
+
+
+@asynccontextmanager
+async def begun(member: RunningMember, words: bytes, path: str = SPEC) -> AsyncIterator[Begun]:
+    """A launch that has told these words."""
+    url = URL(f"{member.url}build/{path}", encoded=True)
+    async with (
+        aiohttp.ClientSession() as http,
+        http.get(url, headers={"Accept": "text/event-stream"}) as answer,
+    ):
+        read = await answer.content.readuntil(words)
+        yield Begun(read + await answer.content.readuntil(b"\n\n"), answer)
