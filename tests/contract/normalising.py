@@ -26,7 +26,7 @@ _VOLATILE: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"/tmp/repo2docker\w+"), "/tmp/repo2docker"),
     (re.compile(r"(?<=Cloning into ')[^']+"), "/tmp/repository"),
     (re.compile(r"Using python\S+ \([^)]*\) with uv"), "Using python3.11 (/usr/bin/python3.11) with uv"),
-    (re.compile(r"(?<=Stored )\d+\.\d+ MB"), "0.1 MB"),
+    (re.compile(r"(?:(?<=Stored )|(?<=shared store \())\d+\.\d+ MB"), "0.1 MB"),
     (re.compile(r"\btest-\d{5,}(?:-\w+)?"), "test"),  # a test's own image and repository
     (re.compile(r"(127\.0\.0\.1)(:|%3A)\d+"), r"\1\g<2>1234"),
     (re.compile(r"\bsha256:[0-9a-f]{64}"), "sha256:" + "b" * 64),
