@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from difflib import unified_diff
 from pathlib import Path
 from typing import Any
 
@@ -56,5 +57,10 @@ def told(name: str, sent: bytes) -> None:
     if not path.exists():
         pytest.fail(f"there is no contract file {name}: record it with {RECORD}=1 (tests/contract/README.md)")
     known = path.read_bytes()
-    if now != known:  # as text, so that pytest shows the lines that differ
-        assert now.decode() == known.decode(), f"the stream is another one than {path.name}"
+    if now != known:
+        lines = unified_diff(
+            known.decode().split("\n"), now.decode().split("\n"), str(path), "sent", lineterm=""
+        )
+        pytest.fail(
+            "\n".join([f"another stream than {name}; {RECORD}=1 would record it", *lines]), pytrace=False
+        )
