@@ -34,13 +34,21 @@ class Verdict:
     message: str = ""
 
 
-# Beginnings of messages that a BinderHub sends without a status code when the fault is its own.
+# Beginnings of messages that say whose the failure is where the status code does not, or says it wrongly.
 MEMBERS_OWN: tuple[tuple[str, str], ...] = (
     ("Too many users on this BinderHub", "quota"),
     ("Too many users running", "quota"),
     ("Error resolving ref for", "resolve"),
     ("Unhandled error watching for build events", "build_watch"),
+    ("No provider found for prefix", "beyond_member"),  # one that a front door relays, and this member lacks
+    ("This member is shutting down", "shutting_down"),
 )
+# The server of an image that was started and ended by itself; it would do so anywhere.
+REPOSITORYS_OWN = (
+    "Spawn failed: The session's container ended while starting",
+    "Spawn failed: The session's server ended while starting",
+)
+_NOT_IMPLEMENTED = 501  # a repository of a kind that this member does not build
 _PAST_THE_BUILD = ("built", "launching")
 _LONGEST_MESSAGE = 500
 
@@ -94,8 +102,12 @@ def _failed(event: Event, *, built: bool) -> Verdict:
     for beginning, cause in MEMBERS_OWN:
         if message.startswith(beginning):
             return Verdict(Ending.RETRYABLE, cause, message)
+    if message.startswith(REPOSITORYS_OWN):
+        return Verdict(Ending.FINAL, "repository", message)
     status = event.get("status_code")
     if isinstance(status, int) and not isinstance(status, bool):
+        if status == _NOT_IMPLEMENTED:
+            return Verdict(Ending.RETRYABLE, "beyond_member", message)
         if status >= 500:
             return Verdict(Ending.RETRYABLE, "launch" if built else "member_error", message)
         return Verdict(Ending.FINAL, "rate_limit" if status == 429 else "refused", message)

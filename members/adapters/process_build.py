@@ -23,7 +23,15 @@ from members.adapters.oci_layout import PYTHON_LABEL, START_LABEL, OciLayoutStor
 from members.adapters.sandbox import ENVIRONMENT, HOME, Limits
 from members.adapters.uv_install import InstallFailed, NeedsSource, NoNetwork, Uv
 from members.adapters.workbench import Fence, Workbench, workbench
-from members.core.model import BuildBroken, BuildFailed, BuildLine, Isolation, LaunchFailed, Resolved
+from members.core.model import (
+    BeyondMember,
+    BuildBroken,
+    BuildFailed,
+    BuildLine,
+    Isolation,
+    LaunchFailed,
+    Resolved,
+)
 from members.core.recipe import FOLDERS, Recipe, RecipeError, Unsupported, recipe, texts_wanted
 
 _LONGEST_TEXT: Final = 1_000_000  # bytes of a configuration file that is read
@@ -88,7 +96,7 @@ class ProcessBuilder:
     async def build(self, source: Resolved, image: str) -> AsyncGenerator[BuildLine, None]:
         """As the port says. Everything the build started or wrote is gone when this ends, however it ends."""
         if not source.is_git:
-            raise BuildFailed(
+            raise BeyondMember(
                 f"{source.repo_url} is not a git repository, and this member's process runtime fetches nothing "
                 "else. A member with the docker runtime can build it."
             )
@@ -100,6 +108,8 @@ class ProcessBuilder:
                         yield line
             except LaunchFailed as error:
                 raise BuildBroken(str(error)) from error
+            except BeyondMember:
+                raise
             except (RecipeError, StepFailed, BuildFailed) as error:
                 if shutil.disk_usage(bench.root).free < _FULL:
                     raise BuildBroken(f"The disk of this member is full. ({error})") from error
@@ -111,7 +121,7 @@ class ProcessBuilder:
                 yield line
         wanted = await asyncio.to_thread(_read_recipe, bench.home)
         if isinstance(wanted, Unsupported):
-            raise BuildFailed(wanted.message)
+            raise BeyondMember(wanted.message)
         if wanted.project:
             async with aclosing(self._git.history(bench)) as fetched:
                 async for line in fetched:
@@ -217,7 +227,7 @@ class ProcessBuilder:
                 raise BuildBroken(f"This machine has no Python {interpreters.DEFAULT}")
             if found is None:
                 there = ", ".join(await asyncio.to_thread(interpreters.versions, self._uv.program))
-                raise BuildFailed(
+                raise BeyondMember(
                     f"The repository asks for Python {request}, which this member does not have. "
                     f"It has {there}. A member with the docker runtime can build this repository."
                 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from members.adapters.repo2docker_log import Evidence
-from members.core.model import BuildBroken, BuildFailed
+from members.core.model import BeyondMember, BuildBroken, BuildFailed
 
 _KILLED = 128 + 9  # status of a process that the kernel or an operator ended
 
@@ -45,6 +45,7 @@ _GIT_UNREACHABLE = re.compile(
     r"|the requested url returned error: 5\d\d|operation too slow|max retries exceeded",
     re.IGNORECASE,
 )
+_BEYOND = "which this member does not build"  # in the words of members/buildpacks/refusals.py
 _TOOL = re.compile(r"The (?P<tool>docker commandline client|buildx plugin) must be installed")
 
 
@@ -56,6 +57,8 @@ def judge(evidence: Evidence, status: int, *, base_image: str | None) -> BuildFa
     fault = _in_repo2docker(failed) or _in_fetching(evidence, failed) or _in_building(evidence, base_image)
     if fault is not None:
         return BuildBroken(fault)
+    if not evidence.building and _BEYOND in failed:
+        return BeyondMember(failed)
     if failed == "Error during build:":  # Python's MemoryError has no text
         return BuildFailed(f"{failed} the repository is too large to be built with this memory.")
     if _STEP_KILLED.search(evidence.error):

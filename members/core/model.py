@@ -131,6 +131,10 @@ class BuildFailed(Exception):
     """The repository's own fault: the message is for the visitor (what failed, which file, what to do)."""
 
 
+class BeyondMember(BuildFailed):
+    """Such a repository cannot be built by this member, as it is set up; one of another kind may do it."""
+
+
 class BuildBroken(Exception):
     """The member's fault (disk full, tool missing, store not writable): another member may succeed."""
 

@@ -96,7 +96,10 @@ def failed(message: str) -> Event:
 
 
 def refused(status_code: int, message: str) -> Event:
-    """The launch ended with what elsewhere would be an HTTP error: 4xx the visitor's, 5xx this member's."""
+    """The launch ended with what elsewhere would be an HTTP error: 4xx the visitor's, 5xx this member's.
+
+    501 is for a repository that only members of another kind can build.
+    """
     return {"phase": "failed", "status_code": status_code, "message": _line(message)}
 
 

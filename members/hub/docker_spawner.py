@@ -16,13 +16,13 @@ from typing import Any
 import requests
 from docker.errors import APIError, DockerException, NotFound
 from dockerspawner import DockerSpawner
-from jupyterhub.spawner import SpawnException
 from traitlets import Unicode
 from traitlets.config import Config
 
 from members.adapters.engine import ALONE
 from members.adapters.hub_parameters import DockerSessions, HubParameters
 from members.hub.jupyter import arguments, variables
+from members.hub.not_started import NotStarted
 from members.hub.readiness import until_it_answers
 from members.hub.turns import Turns
 
@@ -82,8 +82,8 @@ def _turns() -> Turns:
     return Turns(_STARTS_PER_CORE * (os.cpu_count() or 1), _LONGEST_TURN)
 
 
-def _not_started(error: APIError) -> SpawnException:
-    return SpawnException(f"The container could not start: {error.explanation}", reason="engine")
+def _not_started(error: APIError) -> NotStarted:
+    return NotStarted(f"The container could not start: {error.explanation}", reason="engine")
 
 
 class ContainerSpawner(DockerSpawner):
@@ -183,12 +183,12 @@ class ContainerSpawner(DockerSpawner):
             yield
         except NotFound as error:
             if "image" in str(error.explanation).lower():
-                raise SpawnException(f"Image {self.image} is not on this member", reason="image") from error
+                raise NotStarted(f"Image {self.image} is not on this member", reason="image") from error
             raise _not_started(error) from error
         except APIError as error:
             raise _not_started(error) from error
         except _UNREACHABLE as error:
-            raise SpawnException("The container engine does not answer", reason="engine") from error
+            raise NotStarted("The container engine does not answer", reason="engine") from error
 
     def _look(self) -> Callable[[], Awaitable[None]]:
         """A look whether the container still runs, which asks the engine only now and then."""
@@ -200,7 +200,7 @@ class ContainerSpawner(DockerSpawner):
                 async with self._told():
                     state = await self._state()
                 if not state["Running"]:
-                    raise SpawnException(await self._obituary(state), reason="exited")
+                    raise NotStarted(await self._obituary(state), reason="exited")
             looks += 1
 
         return alive

@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Event
 from urllib.parse import quote
 
-from jupyterhub.spawner import LocalProcessSpawner, SpawnException
+from jupyterhub.spawner import LocalProcessSpawner
 from jupyterhub.utils import random_port
 from traitlets import Instance, Integer, Unicode, UseEnum
 from traitlets.config import Config
@@ -25,6 +25,7 @@ from members.adapters.oci_layout import START_LABEL, labels_of, unpacked_path
 from members.adapters.sandbox import Limits, wrap
 from members.core.model import Isolation
 from members.hub import layer
+from members.hub.not_started import NotStarted
 from members.hub.readiness import LOOK_EVERY, until_it_answers
 from members.hub.server import Places, command, environment, inherited
 
@@ -60,7 +61,7 @@ class ProcessSpawner(LocalProcessSpawner):
         image = str(self.user_options["image"])
         unpacked = unpacked_path(Path(self.state_dir), image)
         if not (unpacked / "env" / "bin" / "jupyter-lab").is_file():
-            raise SpawnException(f"Image {image} has no JupyterLab on this member", reason="image")
+            raise NotStarted(f"Image {image} has no JupyterLab on this member", reason="image")
         start = labels_of(unpacked).get(START_LABEL)
         folder = Path(self.sessions_dir) / quote("/".join(filter(None, (self.user.name, self.name))), safe="")
         self.places = Places(self.isolation, unpacked / "env", folder)
@@ -116,9 +117,7 @@ class ProcessSpawner(LocalProcessSpawner):
         try:
             await blocking(prepare)
         except (OSError, layer.NoEnvironment) as error:
-            raise SpawnException(
-                f"The session's files could not be prepared: {error}", reason="files"
-            ) from error
+            raise NotStarted(f"The session's files could not be prepared: {error}", reason="files") from error
 
     def _launch(self, places: Places, start: str | None) -> subprocess.Popen[bytes]:
         """From the hub's main thread: the sandbox dies with the thread that started it."""
@@ -148,11 +147,11 @@ class ProcessSpawner(LocalProcessSpawner):
             )
 
     async def _until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
-        """Returns at the server's first answer; raises SpawnException when its process has ended instead."""
+        """Returns at the server's first answer; raises NotStarted when its process has ended instead."""
 
         async def alive() -> None:
             if process.poll() is not None:
-                raise SpawnException(self._obituary(process.returncode), reason="exited")
+                raise NotStarted(self._obituary(process.returncode), reason="exited")
 
         await until_it_answers(f"http://127.0.0.1:{self.port}{self.server.base_url}", alive)
 

@@ -15,6 +15,7 @@ from members.core.facts import QuotaHit, StoryEnded, StoryStatus, Tell
 from members.core.imagename import image_name
 from members.core.model import (
     AlreadyRunning,
+    BeyondMember,
     BuildBroken,
     BuildFailed,
     LaunchFailed,
@@ -125,6 +126,8 @@ class Pipeline:
                     yield event
         except _Ended as ended:
             yield ended.event
+        except BeyondMember as error:
+            yield phases.refused(501, str(error))
         except BuildFailed as error:
             yield phases.build_failed(str(error))
         except (BuildBroken, LaunchFailed) as error:

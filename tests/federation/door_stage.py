@@ -8,7 +8,6 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -19,7 +18,6 @@ from federation.app import FRONT_DOOR, FrontDoor, make_app
 from federation.core.model import Member, State
 from federation.core.rules import HealthRules, LaunchRules, LogRules, Settings
 
-RECORDED = Path(__file__).parent / "recorded"
 SPEC = "/build/gh/binder-examples/requirements/HEAD"
 WELL = {"ok": True, "checks": [{"service": "JupyterHub API", "ok": True}]}
 READY = {
@@ -263,12 +261,3 @@ async def until(met: Callable[[], object], seconds: float = 10.0) -> None:
 def without_ids(body: bytes) -> bytes:
     """The stream as a client reads it that knows nothing of ids."""
     return re.sub(rb"(?m)^id: .*\n", b"", body)
-
-
-def recorded(name: str) -> bytes:
-    """The body of a stream that a stock BinderHub sent, without the times and headers noted beside it."""
-    text = (RECORDED / f"{name}.txt").read_text(encoding="utf-8")
-    if text.startswith("HTTP/"):
-        return text.partition("\n\n")[2].encode()
-    lines = [re.sub(r"^ +\d+\.\d{3} ?", "", line) for line in text.splitlines() if not line.startswith("# ")]
-    return "\n".join(lines).encode() + b"\n"

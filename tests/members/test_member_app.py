@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import aiohttp
 import psutil
+from contract_files import told, without_comments
 from member_fakes import FakeBuilder, FakeHub, FakeStore, until
 from pytest import TempPathFactory, fixture, mark, raises
 
@@ -75,10 +76,15 @@ def launch_path(repo: str, ref: str = SHA) -> str:
     return f"build/git/{quote(repo, safe='')}/{ref}"
 
 
-async def events(url: str) -> list[dict[str, object]]:
+async def events(url: str, contract: str = "") -> list[dict[str, object]]:
+    """What one launch tells; its stream is compared with the `contract` file, if there is one."""
     async with aiohttp.ClientSession() as http, http.get(url, headers=EVENTS) as answer:
-        lines = [line async for line in answer.content]
-    return [json.loads(line.removeprefix(b"data: ")) for line in lines if line.startswith(b"data: ")]
+        body = await answer.read()
+    if contract:
+        told(contract, without_comments(body))
+    return [
+        json.loads(line.removeprefix(b"data: ")) for line in body.split(b"\n") if line.startswith(b"data: ")
+    ]
 
 
 async def test_a_member_from_start_to_stop(stage: Stage) -> None:
@@ -121,7 +127,9 @@ async def test_stopping_ends_streams_and_builds_cleanly(stage: Stage) -> None:
     member = asyncio.create_task(stage.run())
     await until(lambda: stage.announced)
     stage.builder.gate.clear()
-    launch = asyncio.create_task(events(stage.announced[0] + launch_path("https://host/repo")))
+    launch = asyncio.create_task(
+        events(stage.announced[0] + launch_path("https://host/repo"), "member/shutting-down")
+    )
     await until(lambda: stage.builder.begun)
     await asyncio.sleep(0.05)
     stage.stop.set()
@@ -287,7 +295,12 @@ async def test_a_real_launch_ends_in_a_server_that_answers(config: Path) -> None
     repo = f"file://{config.parent}/repos/plain"
     async with started(config) as (process, url), aiohttp.ClientSession() as http:
         assert (await http.get(url + "health")).status == 200
-        first, second = await asyncio.gather(*(events(url + launch_path(repo, "main")) for _ in range(2)))
+        first, second = await asyncio.gather(
+            *(
+                events(url + launch_path(repo, "main"), f"process/{name}")
+                for name in ("cold-launch", "joined-build")
+            )
+        )
         for story in (first, second):
             assert story[-1]["phase"] == "ready", story
             assert [event.get("phase") for event in story].count("waiting") == 1
@@ -299,7 +312,7 @@ async def test_a_real_launch_ends_in_a_server_that_answers(config: Path) -> None
         assert await asyncio.wait_for(result_of(http, server, token, "import six; 1 + 1"), 60) == "2"
         metrics = await (await http.get(url + "metrics")).text()
         assert f'binderhub_build_count_total{{provider="Git",repo="{repo}",status="success"}} 1.0' in metrics
-        full = await events(url + launch_path(repo, "main"))
+        full = await events(url + launch_path(repo, "main"), "process/quota-total")
         assert full[-1]["message"] == "Too many users on this BinderHub! Try again soon.\n"
 
         children = below(process.pid)
@@ -313,14 +326,15 @@ async def test_a_real_launch_ends_in_a_server_that_answers(config: Path) -> None
 @mark.timeout(300)
 async def test_a_second_member_fetches_what_the_first_built(config: Path, images: Path) -> None:
     repo = f"file://{config.parent}/repos/plain"
+    config.write_text(f"{config.read_text()}api_only: true\n")
     async with started(config) as (_, url):
-        story = await events(f"{url}{launch_path(repo, 'main')}?build_only=true")
+        story = await events(f"{url}{launch_path(repo, 'main')}?build_only=true", "process/build-only")
         assert story[-1]["message"] == "Done! Image built\n", story
     async with (
         started(write_config(config.parent, images, "second")) as (_, url),
         aiohttp.ClientSession() as http,
     ):
-        story = await events(url + launch_path(repo, "main"))
+        story = await events(url + launch_path(repo, "main"), "process/pull")
         assert story[0]["message"] == "Found built image, launching...\n", story
         assert story[-1]["phase"] == "ready", story
         metrics = await (await http.get(url + "metrics")).text()

@@ -3,7 +3,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from door_stage import recorded
+from contract_files import recorded
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,7 +44,7 @@ def test_a_stream_byte_by_byte_is_the_stream_in_one_piece(parts: list[bytes]) ->
 
 
 def test_a_recorded_build_log_gives_all_its_lines() -> None:
-    stream = recorded("sse-cold-req")
+    stream = recorded("binderhub/cold-requirements")
     events = EventParser().feed(stream)
     assert len(events) == stream.count(b"data: ") > 50
     assert events[-1].data.startswith(b'{"phase": "ready"')

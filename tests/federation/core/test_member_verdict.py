@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from door_stage import recorded
+from contract_files import body
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,7 +25,7 @@ def told(*checks: dict[str, Any], ok: bool = True, status: int = 200) -> Any:
 
 
 def test_what_a_stock_member_answers() -> None:
-    verdict = judge(200, recorded("health"))
+    verdict = judge(200, body("health").encode())
     assert verdict.ok and [check.service for check in verdict.checks] == ["Docker registry", "JupyterHub API"]
 
 

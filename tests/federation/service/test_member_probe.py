@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from door_stage import WELL, StockMember, recorded
+from contract_files import body
+from door_stage import WELL, StockMember
 
 from federation.adapters.clock import SystemClock
 from federation.adapters.probe import HttpProber
@@ -44,7 +45,7 @@ async def answering(raw: bytes, *, hold: bool = False) -> AsyncIterator[Member]:
 
 
 async def test_a_well_member_tells_health_and_versions(members: tuple[StockMember, StockMember]) -> None:
-    members[0].told = recorded("health")
+    members[0].told = body("health").encode()
     result = await look(members[0].configured())
     assert result.ok and result.answered and result.reason == ""
     assert len(result.checks) == 2 and result.versions == {"binderhub": "1.0", "builder": "r2d"}

@@ -22,7 +22,6 @@ from door_stage import (
     plays,
     raw_member,
     raw_stream,
-    recorded,
     until,
     without_ids,
 )
@@ -206,26 +205,6 @@ async def test_a_launch_that_talks_for_ever_is_given_up_in_time(members: Pair) -
         assert launched.takers == ["alpha", "beta"] and launched.last == READY
         assert "took longer than 1.5 s" in json.dumps(launched.events)
         await until(lambda: members[0].open == 0)
-
-
-@pytest.mark.parametrize("name", ["sse-badref", "sse-failed-build", "sse-ratelimit", "sse-badprovider"])
-async def test_a_fault_of_the_repository_is_final(name: str, members: Pair) -> None:
-    for member in members:
-        member.play = plays(recorded(name), hold=True)
-    async with Door(*(member.configured() for member in members)) as door:
-        launched = await door.launch()
-    assert len(launched.takers) == 1 and launched.last["phase"] == "failed"
-    assert launched.phases.count("failed") == 1
-
-
-@pytest.mark.parametrize("name", ["sse-cached-req", "sse-cold-req", "sse-dockerfile"])
-async def test_recorded_launches_of_a_stock_member_pass_whole(name: str, members: Pair) -> None:
-    members[0].play = plays(*recorded(name).splitlines(keepends=True), hold=True)
-    async with Door(members[0].configured()) as door:
-        launched = await door.launch()
-    sent = [line for line in recorded(name).split(b"\n") if line.startswith(b"data: ")]
-    assert [line for line in launched.body.split(b"\n") if line.startswith(b"data: ")][1:] == sent
-    assert launched.last["phase"] == "ready" and launched.last["token"]
 
 
 async def test_attempts_are_limited_and_each_member_is_tried_once() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from contract_files import recorded
 from door_stage import (
     READY,
     SPEC,
@@ -17,7 +18,6 @@ from door_stage import (
     StockMember,
     event,
     plays,
-    recorded,
     until,
     without_ids,
 )
@@ -220,7 +220,15 @@ async def test_what_a_very_long_launch_no_longer_keeps_is_told(members: Any) -> 
     assert len(told) - 1 + missed == 102
 
 
-@pytest.mark.parametrize("name", ["sse-cached-req", "sse-cold-req", "sse-dockerfile", "sse-failed-build"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "binderhub/cached-launch",
+        "binderhub/cold-requirements",
+        "binderhub/cold-dockerfile",
+        "binderhub/build-failure",
+    ],
+)
 async def test_one_who_knows_nothing_of_ids_reads_what_the_member_sent(name: str, members: Any) -> None:
     stream = recorded(name)
     members[0].play = plays(*stream.splitlines(keepends=True), hold=True)

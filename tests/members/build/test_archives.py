@@ -50,9 +50,10 @@ async def test_a_build_is_refused_with_the_name_of_the_runtime_that_can(pipeline
     events = [event async for event in pipeline.run(LaunchRequest("zenodo", DOI, "127.0.0.1", "http://x/"))]
     assert events[1:] == [
         {
+            "phase": "failed",
+            "status_code": 501,
             "message": "10.5281/zenodo.3242074 is not a git repository, and this member's process runtime fetches"
             " nothing else. A member with the docker runtime can build it.\n",
-            "phase": "failed",
         }
     ]
 

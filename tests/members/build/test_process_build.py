@@ -16,10 +16,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from contract_files import events
+from contract_member import told_build
 from workshop import SAFEST, Member, built, git, new, project, repository, resolved
 
 from members.adapters.oci_layout import START_LABEL, labels_of, unpacked_path
-from members.core.model import BuildBroken, BuildFailed, BuildLine, Isolation
+from members.core.model import BeyondMember, BuildBroken, BuildFailed, BuildLine, Isolation
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -129,10 +131,11 @@ async def test_what_cannot_be_resolved_fails_in_uvs_words(
 
 
 async def test_without_index_uncached_packages_are_the_members_fault(
-    safe: Member, image: str, offline: None
+    safe: Member, image: str, offline: None, tmp_path: Path
 ) -> None:
     with pytest.raises(BuildBroken, match="could not be reached"):
-        await built(safe.builder(), new(safe, image, {"requirements.txt": "humanize==4.9.0\n"}), image)
+        source = new(safe, image, {"requirements.txt": "humanize==4.9.0\n"})
+        await told_build("process/index-down", tmp_path, safe.builder(), source, image)
 
 
 async def test_without_a_sandbox_no_file_is_shared_with_other_images(machine: Path, image: str) -> None:
@@ -219,17 +222,15 @@ async def test_post_build_gets_no_variable_of_the_member(
         assert (home / "where").read_text() == "/home/jovyan\n"
 
 
-async def test_failing_post_build(safe: Member, image: str) -> None:
-    log: list[BuildLine] = []
+async def test_failing_post_build(safe: Member, image: str, tmp_path: Path) -> None:
+    source = new(safe, image, {"postBuild": "echo why it failed >&2; exit 3"})
     with pytest.raises(BuildFailed, match="postBuild failed with exit status 3"):
-        await built(
-            safe.builder(), new(safe, image, {"postBuild": "echo why it failed >&2; exit 3"}), image, log
-        )
-    assert "why it failed\n" in [line.message for line in log]
+        await told_build("process/build-failure", tmp_path, safe.builder(), source, image)
+    assert "why it failed\n" in [event["message"] for event in events("process/build-failure")]
     assert not await safe.store().has(image)
 
 
-async def test_a_full_disk_is_not_the_repositorys_fault(machine: Path, image: str) -> None:
+async def test_a_full_disk_is_not_the_repositorys_fault(machine: Path, image: str, tmp_path: Path) -> None:
     member = Member(machine, "full", SAFEST)
     member.state.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(member.state)]
@@ -238,18 +239,18 @@ async def test_a_full_disk_is_not_the_repositorys_fault(machine: Path, image: st
     try:
         source = new(member, image, {"large": "".join(random.choices("abcdefghijklmnop", k=4_000_000))})
         with pytest.raises(BuildBroken, match="disk of this member is full"):
-            await built(member.builder(), source, image)
+            await told_build("process/disk-full", tmp_path, member.builder(), source, image)
         assert member.left_over() == []
     finally:
         subprocess.run(["umount", "--lazy", member.state], check=True)
 
 
-async def test_endless_build_ends_at_its_time_limit(one: Member, image: str) -> None:
+async def test_endless_build_ends_at_its_time_limit(one: Member, image: str, tmp_path: Path) -> None:
     name = f"binder-test-endless-{os.getpid()}-{one.isolation}"
     source = new(one, image, {"postBuild": DAEMON.format(name=name, sleep=1000)})
     began = time.monotonic()
     with pytest.raises(BuildFailed, match="took longer than 15 seconds"):
-        await built(one.builder(timeout=15), source, image)
+        await told_build("process/build-timeout", tmp_path, one.builder(timeout=15), source, image)
     assert time.monotonic() - began < 45
     assert named(name) == []
 
@@ -326,8 +327,18 @@ def default_version(member: Member) -> str:
 async def test_what_cannot_be_built_here_says_what_and_who_can(
     safe: Member, image: str, files: dict[str, str], message: str
 ) -> None:
-    with pytest.raises(BuildFailed, match=message):
+    error = BuildFailed if "both" in message or "understood" in message else BeyondMember
+    with pytest.raises(BuildFailed, match=message) as caught:
         await built(safe.builder(), new(safe, image, files), image)
+    assert type(caught.value) is error
+
+
+async def test_a_front_door_is_told_what_only_other_members_can_build(
+    safe: Member, image: str, tmp_path: Path
+) -> None:
+    source = new(safe, image, {"binder/Dockerfile": "FROM x"})
+    with pytest.raises(BeyondMember):
+        await told_build("process/beyond-member", tmp_path, safe.builder(), source, image)
 
 
 async def test_configuration_that_links_out_of_the_repository_is_refused(safe: Member, image: str) -> None:

@@ -9,23 +9,22 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
+from contract_files import events
+from contract_member import told_build
 from pytest import fixture, mark, raises
 from registry_stage import RunningRegistry, start_registry
-from repo2docker_workshop import LABEL, TINY, USUAL, Workshop, built, git, running
+from repo2docker_workshop import LABEL, SHA, TINY, USUAL, Workshop, built, git, running
 
 from members.adapters.docker_build import Recipe
 from members.adapters.docker_build_engine import DockerCommand
-from members.core import phases
-from members.core.model import BuildBroken, BuildFailed, BuildLine, Credentials
+from members.core.model import BeyondMember, BuildBroken, BuildFailed, BuildLine, Credentials
 
 pytestmark = [mark.integration, mark.docker]
 
 PASSWORD_FILE = "member:$2y$04$bTohVVGyJjgX0A/eCkye5OFz/xbagDlY0yGNtWRQBSiqeJv0f6.zC\n"  # pass:word
-RECORDED = Path(__file__).parents[1] / "recorded"
 
 
 def manifest(registry: RunningRegistry, name: str, tag: str) -> dict[str, object]:
@@ -52,7 +51,9 @@ async def test_a_dockerfile_is_built_pushed_and_told_as_binderhub_does(
 ) -> None:
     source = workshop.dockerfile("echo made-it > /tmp/proof")
     builder = workshop.builder(push=True)
-    lines = await built(builder, source, f"{registry.host}/some/image:{source.ref}")
+    lines = await told_build(
+        "docker/cold-dockerfile", workshop.folder, builder, source, f"{registry.host}/some/image:{source.ref}"
+    )
     assert manifest(registry, "some/image", source.ref)["schemaVersion"] == 2
     assert lines[0] == BuildLine("Picked Git content provider.\n", None)
     assert lines[1].phase == "fetching"
@@ -90,10 +91,20 @@ async def test_python_repositories_are_built_on_the_base_image_without_conda(
 ) -> None:
     source = workshop.repository({"requirements.txt": "", "postBuild": "#!/bin/sh\necho made-it > proof\n"})
     builder = workshop.builder(recipe=Recipe("venv", base_image, "RUN echo appended > appendix\n"))
-    lines = await built(builder, source, "venv/repository:1")
+    lines = await told_build(
+        "docker/cold-requirements", workshop.folder, builder, source, "venv/repository:1"
+    )
     assert BuildLine("Using VenvPythonBuildPack builder\n", "building") in lines
     run = ("run", "--rm", "--network", "none", "venv/repository:1", "cat", "proof", "appendix")
     assert workshop.engine.run(*run).endswith("made-it\nappended\n")
+    await builder.close()
+
+
+async def test_what_only_other_members_can_build_is_told_as_such(workshop: Workshop, base_image: str) -> None:
+    source = workshop.repository({"environment.yml": "dependencies: [numpy]\n"})
+    builder = workshop.builder(recipe=Recipe("venv", base_image))
+    with raises(BeyondMember, match="asks for a conda environment"):
+        await told_build("docker/beyond-member", workshop.folder, builder, source, "beyond/member:1")
     await builder.close()
 
 
@@ -131,25 +142,18 @@ async def test_without_a_registry_the_image_stays_on_the_engine(workshop: Worksh
 async def test_the_end_of_a_failing_build_is_what_binderhub_was_recorded_to_send(workshop: Workshop) -> None:
     source = workshop.dockerfile("echo no space left on device; test -e /missing")
     builder = workshop.builder(push=True)
-    image = f"127.0.0.1:5000/x/failing:{source.ref}"
-    told: list[dict[str, object]] = []
-    with raises(BuildFailed) as caught:
-        async with aclosing(builder.build(source, image)) as lines:
-            async for line in lines:
-                told.append(phases.build_line(line))  # noqa: PERF401 - what was told before the error counts
-    told.append(phases.build_failed(str(caught.value)))
-    recorded = [
-        json.loads(line.partition("data: ")[2])
-        for line in (RECORDED / "sse-failed-build.txt").read_text().splitlines()
-        if " data: {" in line
-    ]
-    for event in recorded:
+    with raises(BuildFailed):
+        await told_build(
+            "docker/build-failure", workshop.folder, builder, source, f"127.0.0.1:5000/failing:{SHA}"
+        )
+    ours, theirs = (events(name) for name in ("docker/build-failure", "binderhub/build-failure"))
+    for event in theirs:
         event.pop("exc_info", None)  # a trace of repo2docker's own code tells a visitor nothing
-    assert [sorted(event) for event in told[-3:]] == [sorted(event) for event in recorded[-3:]]
-    assert [event["phase"] for event in told[-3:]] == ["building", "building", "failed"]
-    for ours, theirs in zip(told[-3:], recorded[-3:], strict=True):
-        assert str(ours["message"])[:40] == str(theirs["message"])[:40]
-    assert [event for event in told if event.get("phase") == "failed"] == told[-1:]
+    assert [sorted(event) for event in ours[-3:]] == [sorted(event) for event in theirs[-3:]]
+    assert [event["phase"] for event in ours[-3:]] == ["building", "building", "failed"]
+    for our, their in zip(ours[-3:], theirs[-3:], strict=True):
+        assert str(our["message"])[:40] == str(their["message"])[:40]
+    assert [event for event in ours if event.get("phase") == "failed"] == ours[-1:]
     assert workshop.left_over() == []
     await builder.close()
 
@@ -166,7 +170,7 @@ async def test_a_build_that_prints_more_than_it_may_is_ended(workshop: Workshop,
     source = workshop.dockerfile(f"yes this-line-is-printed | head -c 100000; sleep {marker}")
     builder = workshop.builder(limits=replace(USUAL, output=50_000))
     with raises(BuildFailed, match=r"printed more than 0\.05 MB"):
-        await built(builder, source, "flood/ended:1")
+        await told_build("docker/output-too-long", workshop.folder, builder, source, "flood/ended:1")
     await until_gone(f"sleep {marker}")
     assert workshop.left_over() == []
     await builder.close()
@@ -174,9 +178,9 @@ async def test_a_build_that_prints_more_than_it_may_is_ended(workshop: Workshop,
 
 async def test_a_sleeping_build_is_ended_at_its_time_limit(workshop: Workshop, marker: str) -> None:
     source = workshop.dockerfile(f"sleep {marker}")
-    builder = workshop.builder(limits=replace(USUAL, timeout=6))
-    with raises(BuildFailed, match="took longer than 6 seconds"):
-        await built(builder, source, "sleeping/build:1")
+    builder = workshop.builder(limits=replace(USUAL, timeout=8))
+    with raises(BuildFailed, match="took longer than 8 seconds"):
+        await told_build("docker/build-timeout", workshop.folder, builder, source, "sleeping/build:1")
     await until_gone(f"sleep {marker}")
     assert workshop.left_over() == []
     await builder.close()
@@ -229,7 +233,7 @@ async def test_a_repository_larger_than_the_limit_is_not_fetched_whole(workshop:
     source = workshop.repository({"Dockerfile": "FROM scratch", "big": os.urandom(60_000_000)})
     builder = workshop.builder(limits=replace(USUAL, disk=20_000_000))
     with raises(BuildFailed, match=r"more than 0\.02 GB were fetched"):
-        await built(builder, source, "too/large:1")
+        await told_build("docker/repository-too-large", workshop.folder, builder, source, "too/large:1")
     assert workshop.left_over() == []
     await builder.close()
 
@@ -238,7 +242,7 @@ async def test_a_step_that_wants_too_much_memory_is_killed(workshop: Workshop) -
     source = workshop.dockerfile("sleep 1; head -c 1500000000 /dev/zero | tail -n 1 > /dev/null")
     builder = workshop.builder(limits=replace(USUAL, memory=200 << 20))
     with raises(BuildFailed, match="A step was killed"):
-        await built(builder, source, "hungry/step:1")
+        await told_build("docker/step-killed", workshop.folder, builder, source, "hungry/step:1")
     await builder.close()
 
 

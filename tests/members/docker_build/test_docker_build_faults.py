@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
-from engine_stage import start_engine
+from contract_member import told_build
+from engine_stage import Engine, start_engine
 from fault_proxy import fault_proxy
 from pytest import MonkeyPatch, mark, raises
 from registry_stage import RunningRegistry, start_registry
 from repo2docker_workshop import SHA, USUAL, Workshop, built, load_tiny, source
 
-from members.core.model import BuildBroken
+from members.adapters.docker_build import DockerBuilder
+from members.core.model import BuildBroken, BuildLine, Resolved
 
 pytestmark = [mark.integration, mark.docker]
 
@@ -26,7 +29,9 @@ async def test_a_registry_that_is_down_is_the_members_fault(workshop: Workshop, 
     builder = workshop.builder(push=True)
     repository = workshop.dockerfile("echo 1")
     with raises(BuildBroken, match="registry of images did not take it"):
-        await built(builder, repository, f"{registry.host}/down/before:1")
+        await told_build(
+            "docker/registry-down", workshop.folder, builder, repository, f"{registry.host}/down/before:1"
+        )
     await builder.close()
 
 
@@ -44,6 +49,21 @@ async def test_a_registry_that_goes_in_mid_push_is_the_members_fault(
     await builder.close()
 
 
+class StopsAt:
+    """A builder whose engine is stopped in the middle of a step."""
+
+    def __init__(self, builder: DockerBuilder, engine: Engine) -> None:
+        self._builder, self._engine = builder, engine
+        self.info = builder.info
+
+    async def build(self, source: Resolved, image: str) -> AsyncGenerator[BuildLine, None]:
+        async with aclosing(self._builder.build(source, image)) as lines:
+            async for line in lines:
+                yield line
+                if line.message.endswith("RUN sleep 987651\n"):
+                    await asyncio.to_thread(self._engine.stop)
+
+
 async def test_an_engine_stopped_in_mid_build_is_the_members_fault(tmp_path: Path) -> None:
     engine = start_engine()
     try:
@@ -52,10 +72,9 @@ async def test_an_engine_stopped_in_mid_build_is_the_members_fault(tmp_path: Pat
         builder = workshop.builder()
         repository = workshop.dockerfile("sleep 987651")
         with raises(BuildBroken, match="container engine of this member"):
-            async with aclosing(builder.build(repository, "engine/gone:1")) as lines:
-                async for line in lines:
-                    if line.message.endswith("RUN sleep 987651\n"):
-                        await asyncio.to_thread(engine.stop)
+            await told_build(
+                "docker/engine-gone", tmp_path, StopsAt(builder, engine), repository, "engine/gone:1"
+            )
         assert workshop.left_over() == []
         with raises(BuildBroken, match="does not answer"):
             builder.prepare()
@@ -91,7 +110,13 @@ async def test_a_git_server_that_hangs_is_given_up(workshop: Workshop, scheme: s
 async def test_a_git_server_that_is_down_is_not_the_repositorys_fault(workshop: Workshop) -> None:
     builder = workshop.builder()
     with raises(BuildBroken, match="repository's server could not be reached"):
-        await built(builder, source("http://127.0.0.1:9/down.git", SHA), "down/git:1")
+        await told_build(
+            "docker/git-server-down",
+            workshop.folder,
+            builder,
+            source("http://127.0.0.1:9/down.git", SHA),
+            "down/git:1",
+        )
     await builder.close()
 
 

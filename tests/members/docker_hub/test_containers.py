@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
+from contract_member import told_start
 
 from members.core.model import LaunchFailed
 from members.service.ports import Session
@@ -133,22 +135,25 @@ async def test_a_removed_session_leaves_nothing(shared: Member) -> None:
 
 
 @pytest.mark.parametrize(
-    ("image", "words"),
+    ("name", "image", "words"),
     [
         (
+            "image-without-jupyter",
             NO_JUPYTER,
             r"ended while starting \(status 127\)\. This image has no Jupyter: none of jupyter-notebook",
         ),
-        (BROKEN, r"ended while starting \(status 3\)\. the data is missing"),
-        ("binder-test/nowhere:1", r"Image binder-test/nowhere:1 is not on this member"),
+        ("entrypoint-fails", BROKEN, r"ended while starting \(status 3\)\. the data is missing"),
+        ("image-missing", "binder-test/nowhere:1", r"Image binder-test/nowhere:1 is not on this member"),
     ],
     ids=["no jupyter", "broken", "missing"],
 )
-async def test_an_image_that_cannot_start_fails_at_once(shared: Member, image: str, words: str) -> None:
+async def test_an_image_that_cannot_start_fails_at_once(
+    shared: Member, tmp_path: Path, name: str, image: str, words: str
+) -> None:
     before = {each["Id"] for each in shared.containers()}
     async with asyncio.timeout(60):  # of a launch's own five minutes
         with pytest.raises(LaunchFailed, match=words):
-            await shared.launch(image)
+            await told_start(f"docker/{name}", tmp_path, shared.world.hub, image)
     assert {each["Id"] for each in shared.containers()} == before
 
 

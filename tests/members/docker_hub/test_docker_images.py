@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from contract_member import told_pull
 from engine_stage import Engine, start_engine
 from registry_stage import RunningRegistry, start_registry
 
@@ -64,14 +65,15 @@ async def fetched(store: DockerImages, image: str) -> list[str]:
 
 
 async def test_a_pull_tells_how_far_it_is_and_is_shared(
-    other: Engine, registry: RunningRegistry, pushed: str, monkeypatch: pytest.MonkeyPatch
+    other: Engine, registry: RunningRegistry, pushed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(adapter, "_LINE_EVERY", 0.0)
     async with images(other, registry.url) as store:
         assert await store.check()
         assert await store.has(pushed)
         assert not await store.has(f"{pushed}2")
-        told = await asyncio.gather(*(fetched(store, pushed) for _ in range(3)))
+        contract = told_pull("docker/pull", tmp_path, store, pushed)
+        told = await asyncio.gather(contract, *(fetched(store, pushed) for _ in range(2)))
         assert told[0] == told[1] == told[2]
         assert told[0][0] == "Pulling the image from the registry\n"
         assert any(line.endswith(" of 42 MB\n") for line in told[0])
@@ -142,16 +144,26 @@ async def test_a_registry_that_is_down(
         assert await store.has(image)
         assert await fetched(store, image) == []
         with pytest.raises(BuildBroken, match="registry of this federation's images does not answer"):
-            await store.has(f"{own.host}/binder-images/another:1")
+            await told_pull("docker/registry-gone", tmp_path, store, f"{own.host}/binder-images/another:1")
         with pytest.raises(LaunchFailed, match="could not be pulled"):
             await fetched(store, f"{own.host}/binder-images/another:1")
 
 
-async def test_an_image_that_is_nowhere(other: Engine, registry: RunningRegistry) -> None:
+class KnownOnly:
+    """A store from which an image went between the look for it and its pull."""
+
+    def __init__(self, store: DockerImages) -> None:
+        self.fetch, self.check = store.fetch, store.check
+
+    async def has(self, image: str) -> bool:
+        return True
+
+
+async def test_an_image_that_is_nowhere(other: Engine, registry: RunningRegistry, tmp_path: Path) -> None:
     image = f"{registry.host}/binder-images/nowhere:1"
     async with images(other, registry.url) as store:
         with pytest.raises(LaunchFailed, match=f"Image {image} could not be pulled: .*(not found|unknown)"):
-            await fetched(store, image)
+            await told_pull("docker/image-gone", tmp_path, KnownOnly(store), image)
 
 
 async def test_without_a_registry_the_engine_is_the_store(

@@ -16,6 +16,8 @@ from urllib.parse import quote
 import aiohttp
 import psutil
 import pytest
+from contract_files import told, without_comments
+from contract_member import told_start
 from engine_stage import Engine
 
 from members.core.labels import labels
@@ -124,7 +126,7 @@ async def test_leftovers_go_and_idle_or_stuck_sessions_end(
             assert len(containers(engine, others.of_run)) == 1
 
             with pytest.raises(LaunchFailed, match="took too long to launch"):
-                await member.launch(HANGING)
+                await told_start("docker/never-ready", tmp_path, member.world.hub, HANGING)
             async with asyncio.timeout(30):
                 while containers(engine, left.of_state):
                     await asyncio.sleep(0.2)
@@ -164,7 +166,7 @@ async def test_an_engine_that_goes_and_comes_back(engine: Engine, images: None, 
         assert (await member.world.hub.check()).ok
         assert await run(member.http, staying.url, token, "1+1") == "2"
         with pytest.raises(LaunchFailed, match="The container engine does not answer"):
-            await member.launch()
+            await told_start("docker/engine-down", tmp_path, member.world.hub, PLAIN)
         with pytest.raises(LaunchFailed, match="container engine of this member does not answer"):
             assert [line async for line in member.world.store.fetch(PLAIN)]
         removal = asyncio.create_task(leaving.remove())
@@ -233,8 +235,8 @@ async def test_kill_9_of_a_member_leaves_no_container(
     ours = labels("tested", str(wanted.state_dir.resolve()), "")
     build = f"{wanted.url}build/git/{quote(repository.as_uri(), safe='')}/HEAD"
     async with serving(file, engine), aiohttp.ClientSession() as http:
-        for _ in range(2):
-            assert (await _last_event(http, build))["phase"] == "ready"
+        for name in ("docker/cold-launch", "docker/cached-launch"):
+            told(name, without_comments(await _stream(http, build)))
         assert len(containers(engine, ours.of_state)) == 2
         assert _wardens(wanted.docker.host or "")
     async with asyncio.timeout(60):
@@ -243,15 +245,9 @@ async def test_kill_9_of_a_member_leaves_no_container(
     assert ours.network not in engine.run("network", "ls", "--format", "{{.Name}}")
 
 
-async def _last_event(http: aiohttp.ClientSession, url: str) -> dict[str, object]:
-    last: dict[str, object] = {}
+async def _stream(http: aiohttp.ClientSession, url: str) -> bytes:
     async with asyncio.timeout(120), http.get(url, headers={"Accept": "text/event-stream"}) as reply:
-        async for line in reply.content:
-            if line.startswith(b"data:"):
-                last = json.loads(line[5:])
-                if last.get("phase") in ("ready", "failed"):
-                    return last
-    return last
+        return await reply.read()
 
 
 def _wardens(host: str) -> list[int]:

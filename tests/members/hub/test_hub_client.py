@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
+from contract_member import told_start
 from member_fakes import until
 
 from members.adapters.hub_client import HubClient
@@ -144,11 +146,11 @@ async def test_a_failing_hub_is_asked_again_and_a_conflict_then_is_success(
     assert fake.count("POST") == 5
 
 
-async def test_a_hub_that_keeps_failing_is_given_up(hub: tuple[FakeHub, HubClient]) -> None:
+async def test_a_hub_that_keeps_failing_is_given_up(hub: tuple[FakeHub, HubClient], tmp_path: Path) -> None:
     fake, client = hub
     fake.on("POST /users/a b", status(503))
     with pytest.raises(LaunchFailed, match=f"^Failed to create temporary user for {IMAGE}$"):
-        await progress(client)
+        await told_start("member/hub-answers-500", tmp_path, client, IMAGE)
     assert fake.count("POST") == 4
 
 

@@ -6,8 +6,10 @@ import asyncio
 import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
+from contract_member import told_start
 
 from members.adapters.hub_session import FULL, HubSession
 from members.adapters.oci_layout import unpacked_path
@@ -120,9 +122,11 @@ async def test_a_start_script_wraps_the_server(shared: Running) -> None:
     assert STARTED not in await shared.client.sessions()
 
 
-async def test_a_server_that_ends_while_starting_fails_with_its_last_words(shared: Running) -> None:
+async def test_a_server_that_ends_while_starting_fails_with_its_last_words(
+    shared: Running, tmp_path: Path
+) -> None:
     with pytest.raises(LaunchFailed, match="the data is missing"):
-        await shared.launch(BROKEN)
+        await told_start("process/server-ends", tmp_path, shared.client, BROKEN)
     assert [
         path for path in (shared.state_dir / "sessions").iterdir() if (path / "home/binder/start").exists()
     ] == []
@@ -157,25 +161,23 @@ async def test_a_session_that_dies_is_told_to_its_visitor_and_cleared_away(share
     assert (await shared.text(f"{ready.url}lab?token={token}"))[0] == 404
 
 
-async def test_an_image_that_is_not_there_fails_clearly(shared: Running) -> None:
+async def test_an_image_that_is_not_there_fails_clearly(shared: Running, tmp_path: Path) -> None:
     with pytest.raises(LaunchFailed, match="no JupyterLab on this member"):
-        await shared.launch("registry.example.org/nothing:1")
+        await told_start("process/image-missing", tmp_path, shared.client, "registry.example.org/nothing:1")
 
 
 async def test_the_hub_has_room_for_so_many_and_no_more(
-    shared: Running, session: tuple[HubSession, str]
+    shared: Running, session: tuple[HubSession, str], tmp_path: Path
 ) -> None:
     starting = [shared.client.create(session_request(HANGING)) for _ in range(3)]
     told = [each.progress() for each in starting]
     for each in told:
         await anext(each)
-    one_more = shared.client.create(session_request(IMAGE))
     with pytest.raises(QuotaExceeded, match=FULL):
-        async for _ in one_more.progress():
-            pass
+        await told_start("process/full-hub", tmp_path, shared.client, IMAGE)
     for each in told:
         await each.aclose()
-    await asyncio.gather(*(each.remove() for each in [*starting, one_more]))
+    await asyncio.gather(*(each.remove() for each in starting))
 
 
 @pytest.mark.parametrize("path", ["", "hub/home", "hub/login", "hub/admin", "hub/spawn", "user/nobody/lab"])

@@ -5,13 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from contract_files import body
 from sites import tools
 
 import members.settings
 from members.providers import KINDS
 from members.settings import parse
 
-RECORDED = Path(__file__).parents[1] / "recorded" / "api_repoproviders.txt"
 ALL = "\n".join(["providers:", *(f"  {kind.id}: {{enabled: true}}" for kind in KINDS)])
 
 
@@ -19,7 +19,7 @@ async def test_all_nine_are_shown_as_recorded() -> None:
     enabled = parse(ALL, Path("/etc/member.yaml"), {}).enabled_providers()
     async with tools() as made:
         shown = [kind.make(config, made).display() for kind, config in enabled]
-    assert json.dumps(shown) == RECORDED.read_text().split("\n\n", 1)[1].strip()
+    assert json.dumps(shown) == body("api_repoproviders").strip()
 
 
 async def test_ids_and_names_are_those_of_metrics() -> None:

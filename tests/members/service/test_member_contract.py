@@ -2,8 +2,8 @@
 
 import json
 import re
-from pathlib import Path
 
+from contract_files import STOCK, recorded
 from member_fakes import SPEC, FakeBuilder, FakeHub, FakeProvider, FakeStore, Listener
 from pytest import mark
 
@@ -16,14 +16,12 @@ from members.service.pipeline import Pipeline, Source
 from members.service.sessions import Sessions
 from members.web.build import encode
 
-RECORDED = Path(__file__).parents[1] / "recorded"
 REQUEST = LaunchRequest("git", SPEC, "127.0.0.1", "http://127.0.0.1:8200/services/binder/")
 
 
-def recorded(name: str) -> list[str]:
-    """The data lines of a transcript, in order."""
-    lines = (RECORDED / name).read_text(encoding="utf-8").splitlines()
-    return [match[1] for line in lines if (match := re.match(r"\s*[\d.]*\s*data: (\{.*)", line))]
+def data_lines(name: str) -> list[str]:
+    """The data lines of a stream, in order."""
+    return re.findall(r"(?m)^data: (.*)$", recorded(f"{STOCK}/{name}").decode())
 
 
 class Stage:
@@ -57,14 +55,14 @@ class Stage:
 
 
 async def test_a_launch_of_a_known_image() -> None:
-    expected = recorded("sse-cached-req.txt")
+    expected = data_lines("cached-launch")
     stage = Stage([json.loads(line) for line in expected])
     stage.store.images.add(json.loads(expected[0])["imageName"])
     assert await stage.wire(REQUEST) == expected
 
 
 async def test_a_launch_with_a_build() -> None:
-    expected = recorded("sse-cold-req.txt")
+    expected = data_lines("cold-requirements")
     events = [json.loads(line) for line in expected]
     stage = Stage(events)
     start, stop = 1, next(index for index, event in enumerate(events) if event.get("phase") == "built")
@@ -75,7 +73,7 @@ async def test_a_launch_with_a_build() -> None:
 
 async def test_a_failed_build_ends_as_repo2docker_ends_it() -> None:
     """Upstream's last line also has a traceback as `exc_info`, which is nobody's business."""
-    last = json.loads(recorded("sse-failed-build.txt")[-1])
+    last = json.loads(data_lines("build-failure")[-1])
     stage = Stage([])
     stage.builder.error = BuildFailed(last["message"])
     ours = json.loads((await stage.wire(REQUEST))[-1])
@@ -86,9 +84,9 @@ async def test_a_failed_build_ends_as_repo2docker_ends_it() -> None:
 @mark.parametrize(
     ("name", "spec", "answer"),
     [
-        ("sse-badref.txt", "git%3A%2F%2F127.0.0.1%3A9418%2Fbad.git/nosuchref", None),
+        ("bad-ref", "git%3A%2F%2F127.0.0.1%3A9418%2Fbad.git/nosuchref", None),
         (
-            "sse-norepo.txt",
+            "no-repository",
             "git%3A%2F%2F127.0.0.1%3A9418%2Fnosuch.git/main",
             ResolveError(
                 "Unable to run git ls-remote to get the `resolved_ref`: "
@@ -101,10 +99,10 @@ async def test_a_ref_that_does_not_resolve(name: str, spec: str, answer: Excepti
     stage = Stage([])
     stage.provider.answers = {spec: answer}
     ours = await stage.wire(LaunchRequest("git", spec, "", ""))
-    (expected,) = recorded(name)
+    (expected,) = data_lines(name)
     # Upstream adds its own line break to the one that git's message ends with.
     assert ours == [expected.replace("\\n\\n", "\\n")]
 
 
 async def test_an_unknown_provider() -> None:
-    assert await Stage([]).wire(LaunchRequest("nope", "x/y", "", "")) == recorded("sse-badprovider.txt")
+    assert await Stage([]).wire(LaunchRequest("nope", "x/y", "", "")) == data_lines("bad-provider")

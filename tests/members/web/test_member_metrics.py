@@ -1,8 +1,8 @@
 import re
 import time
 from collections.abc import Callable
-from pathlib import Path
 
+from contract_files import FOLDER, STOCK
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
@@ -22,7 +22,6 @@ from members.core.facts import (
     Trouble,
 )
 
-RECORDED = Path(__file__).parents[1] / "recorded" / "metrics.txt"
 REPO = "git://127.0.0.1:9418/req.git"
 ABOUT = ("git", REPO, "image:1")
 
@@ -68,7 +67,7 @@ def series(text: str) -> set[tuple[str, tuple[str, ...], str]]:
 def test_every_recorded_series_is_there_with_its_labels_and_buckets() -> None:
     body, content_type = full().render("")
     assert content_type.startswith("text/plain")
-    assert series(RECORDED.read_text()) == series(body.decode())
+    assert series((FOLDER / STOCK / "metrics.txt").read_text()) == series(body.decode())
 
 
 def test_builds_and_launches_are_counted_by_repository() -> None:

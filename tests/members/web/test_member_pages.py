@@ -4,10 +4,10 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import aiohttp
 from aiohttp.test_utils import TestServer
+from contract_files import body
 from member_fakes import Listener
 from pytest import LogCaptureFixture, fixture, mark
 from test_member_build import Told, make_app
@@ -16,8 +16,6 @@ from members.adapters.log import shorten_bad_requests
 from members.core.model import HealthCheck
 from members.service.health import Check, Health
 from members.web.keys import HEALTH
-
-RECORDED = Path(__file__).parents[1] / "recorded"
 
 
 @fixture
@@ -32,16 +30,12 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
-def recorded_json(name: str) -> object:
-    return json.loads((RECORDED / name).read_text().split("\n\n", 1)[1])
-
-
 async def test_health_has_the_recorded_shape(server: TestServer, http: aiohttp.ClientSession) -> None:
     async with http.get(server.make_url("/health")) as answer:
         assert answer.status == 200
         text = await answer.text()
     told = json.loads(text)
-    known = recorded_json("health.txt")
+    known = json.loads(body("health"))
     assert isinstance(known, dict)
     assert list(told) == list(known)
     assert told["checks"][:2] == known["checks"]
@@ -72,7 +66,7 @@ async def test_versions_have_the_recorded_keys(server: TestServer, http: aiohttp
     async with http.get(server.make_url("/versions")) as answer:
         assert answer.headers["Access-Control-Allow-Origin"] == "*"
         assert answer.content_type == "application/json"
-        known = recorded_json("versions.txt")
+        known = json.loads(body("versions"))
         assert isinstance(known, dict)
         assert list(await answer.json()) == list(known)
 
