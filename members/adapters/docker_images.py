@@ -6,7 +6,7 @@ Composes registry and engine; knows neither's ways. Without a registry the engin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from members.adapters.engine import Engine, EngineDown, EngineRefused
 from members.adapters.registry import Registry
@@ -43,8 +43,12 @@ class _Pull:
 class DockerImages:
     """Port `ImageStore`. `close` ends the pulls under way."""
 
-    def __init__(self, engine: Engine, registry: Registry | None, tell: Tell) -> None:
+    def __init__(
+        self, engine: Engine, registry: Registry | None, tell: Tell, using: Callable[[str], Awaitable[None]]
+    ) -> None:
+        """`using` is awaited before an image is used that is on the engine."""
         self._engine = engine
+        self._using = using
         self._registry = registry
         self._tell = tell
         self._pulls: dict[str, _Pull] = {}
@@ -56,6 +60,7 @@ class DockerImages:
 
         Raises BuildBroken when nobody can say: a build would be needless, or would fail at its end.
         """
+        await self._using(image)
         try:
             if self._registry is None:
                 return await self._engine.has(image)
@@ -75,6 +80,7 @@ class DockerImages:
 
         The pull goes on when its watchers leave: the next launch of the image is glad of it.
         """
+        await self._using(image)
         try:
             if await self._engine.has(image):
                 return

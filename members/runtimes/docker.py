@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from members.adapters.docker_build import BuildLimits, DockerBuilder, GitAccess, Recipe
 from members.adapters.docker_images import DockerImages
 from members.adapters.engine import Engine, EngineDown, EngineRefused
+from members.adapters.engine_room import EngineRoom
 from members.adapters.hub_parameters import DockerSessions
 from members.adapters.hub_process import HubProcess
 from members.adapters.proxy_install import ensure_proxy
@@ -62,8 +64,17 @@ async def docker_world(settings: Settings, tell: Tell) -> AsyncIterator[World]:
         # After the hub's start, which refuses a state_dir that another member uses.
         await _prepare(engine, network, ours)
         await asyncio.to_thread(builder.prepare)
-        stack.push_async_callback(builder.close)
-        images = DockerImages(engine, registry, tell)
+        room = EngineRoom(
+            engine,
+            image_prefix=settings.image_prefix,
+            images=settings.docker.images,
+            cache=settings.docker.build_cache,
+            clock=time.time,
+            tell=tell,
+        )
+        room.start()
+        stack.push_async_callback(room.close)
+        images = DockerImages(engine, registry, tell, room.using)
         stack.push_async_callback(images.close)
         access = await stack.enter_async_context(access_to(hub, settings))
         tell(Note(f"Isolation of sessions is {_ISOLATION}"))
@@ -140,7 +151,6 @@ def _builder(settings: Settings, host: str, registry: Registry | None, tell: Tel
             pids=build.pids,
             layer=build.layer,
             concurrent=build.concurrent,
-            cache=settings.docker.build_cache,
         ),
         git=GitAccess(
             protocols=sorted({*protocols, "https"}),

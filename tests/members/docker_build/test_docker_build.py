@@ -15,10 +15,9 @@ from pathlib import Path
 
 from pytest import fixture, mark, raises
 from registry_stage import RunningRegistry, start_registry
-from repo2docker_workshop import LABEL, TINY, USUAL, Workshop, built, git, running
+from repo2docker_workshop import LABEL, USUAL, Workshop, built, git, running
 
 from members.adapters.docker_build import Recipe
-from members.adapters.docker_build_engine import DockerCommand
 from members.core import phases
 from members.core.model import BuildBroken, BuildFailed, BuildLine, Credentials
 
@@ -63,7 +62,6 @@ async def test_a_dockerfile_is_built_pushed_and_told_as_binderhub_does(
     assert str(workshop.folder) not in "".join(
         line.message for line in lines[2:] if "repo2docker.repo" not in line.message
     )
-    await builder.close()
 
 
 async def test_an_image_is_pushed_with_its_registrys_credentials(workshop: Workshop, tmp_path: Path) -> None:
@@ -79,8 +77,6 @@ async def test_an_image_is_pushed_with_its_registrys_credentials(workshop: Works
         without = workshop.builder(push=True)
         with raises(BuildBroken, match="did not take it"):
             await built(without, source, f"{registry.host}/without/login:1")
-        await builder.close()
-        await without.close()
     finally:
         registry.kill()
 
@@ -94,21 +90,6 @@ async def test_python_repositories_are_built_on_the_base_image_without_conda(
     assert BuildLine("Using VenvPythonBuildPack builder\n", "building") in lines
     run = ("run", "--rm", "--network", "none", "venv/repository:1", "cat", "proof", "appendix")
     assert workshop.engine.run(*run).endswith("made-it\nappended\n")
-    await builder.close()
-
-
-async def test_images_that_lost_their_name_and_old_caches_leave_the_engine(workshop: Workshop) -> None:
-    source = workshop.dockerfile("echo first > /tmp/proof")
-    builder = workshop.builder()
-    await built(builder, source, "renamed/image:1")
-    await builder.close()
-    first = workshop.engine.run("image", "inspect", "--format", "{{.Id}}", "renamed/image:1").strip()
-    workshop.engine.run("tag", TINY, "renamed/image:1")
-    docker = DockerCommand(workshop.engine.host, workshop.engine.docker_config, os.environ["PATH"])
-    await asyncio.to_thread(docker.clear, 0)
-    assert first not in workshop.engine.run("image", "ls", "--all", "--no-trunc", "--quiet")
-    assert "renamed/image" in workshop.engine.run("image", "ls")
-    assert workshop.engine.run("system", "df", "--format", "{{.Type}} {{.Size}}").count("Build Cache 0B") == 1
 
 
 async def test_without_a_registry_the_image_stays_on_the_engine(workshop: Workshop) -> None:
@@ -125,7 +106,6 @@ async def test_without_a_registry_the_image_stays_on_the_engine(workshop: Worksh
     )
     again = await built(builder, source, "stays/here:1")
     assert again[-1].message.startswith("Reusing existing image")
-    await builder.close()
 
 
 async def test_the_end_of_a_failing_build_is_what_binderhub_was_recorded_to_send(workshop: Workshop) -> None:
@@ -151,7 +131,6 @@ async def test_the_end_of_a_failing_build_is_what_binderhub_was_recorded_to_send
         assert str(ours["message"])[:40] == str(theirs["message"])[:40]
     assert [event for event in told if event.get("phase") == "failed"] == told[-1:]
     assert workshop.left_over() == []
-    await builder.close()
 
 
 async def test_a_flood_of_output_is_cut_and_the_build_goes_on(workshop: Workshop) -> None:
@@ -159,7 +138,6 @@ async def test_a_flood_of_output_is_cut_and_the_build_goes_on(workshop: Workshop
     builder = workshop.builder()
     lines = await built(builder, source, "flood/clipped:1")
     assert sum(len(line.message) for line in lines) < 20_000_000
-    await builder.close()
 
 
 async def test_a_build_that_prints_more_than_it_may_is_ended(workshop: Workshop, marker: str) -> None:
@@ -169,7 +147,6 @@ async def test_a_build_that_prints_more_than_it_may_is_ended(workshop: Workshop,
         await built(builder, source, "flood/ended:1")
     await until_gone(f"sleep {marker}")
     assert workshop.left_over() == []
-    await builder.close()
 
 
 async def test_a_sleeping_build_is_ended_at_its_time_limit(workshop: Workshop, marker: str) -> None:
@@ -179,7 +156,6 @@ async def test_a_sleeping_build_is_ended_at_its_time_limit(workshop: Workshop, m
         await built(builder, source, "sleeping/build:1")
     await until_gone(f"sleep {marker}")
     assert workshop.left_over() == []
-    await builder.close()
 
 
 async def test_a_build_that_is_left_in_a_step_leaves_nothing(workshop: Workshop, marker: str) -> None:
@@ -197,7 +173,6 @@ async def test_a_build_that_is_left_in_a_step_leaves_nothing(workshop: Workshop,
     assert running(str(workshop.state_dir)) == []
     assert workshop.left_over() == []
     assert workshop.engine.run("image", "ls", "--quiet", "left/early") == ""
-    await builder.close()
 
 
 async def test_a_member_killed_in_mid_build_leaves_nothing_running_and_the_next_one_tidies_up(
@@ -221,7 +196,7 @@ async def test_a_member_killed_in_mid_build_leaves_nothing_running_and_the_next_
     await until_gone(marker)
     await until_gone(str(workshop.state_dir))
     assert len(workshop.left_over()) == 1
-    await workshop.builder().close()
+    workshop.builder()
     assert workshop.left_over() == []
 
 
@@ -231,7 +206,6 @@ async def test_a_repository_larger_than_the_limit_is_not_fetched_whole(workshop:
     with raises(BuildFailed, match=r"more than 0\.02 GB were fetched"):
         await built(builder, source, "too/large:1")
     assert workshop.left_over() == []
-    await builder.close()
 
 
 async def test_a_step_that_wants_too_much_memory_is_killed(workshop: Workshop) -> None:
@@ -239,7 +213,6 @@ async def test_a_step_that_wants_too_much_memory_is_killed(workshop: Workshop) -
     builder = workshop.builder(limits=replace(USUAL, memory=200 << 20))
     with raises(BuildFailed, match="A step was killed"):
         await built(builder, source, "hungry/step:1")
-    await builder.close()
 
 
 async def test_a_step_that_writes_without_end_is_killed(workshop: Workshop, marker: str) -> None:
@@ -248,7 +221,6 @@ async def test_a_step_that_writes_without_end_is_killed(workshop: Workshop, mark
     with raises(BuildFailed, match="A step was killed"):
         await built(builder, source, "writing/step:1")
     await until_gone(f"sleep {marker}")
-    await builder.close()
 
 
 async def test_a_fork_bomb_finds_an_end(workshop: Workshop) -> None:
@@ -259,7 +231,6 @@ async def test_a_fork_bomb_finds_an_end(workshop: Workshop) -> None:
         await built(builder, source, "fork/bomb:1")
     assert len(running("sleep 30")) < 300
     await until_gone("sleep 30")
-    await builder.close()
 
 
 @mark.parametrize("name", ["Dockerfile", "binder/runtime.txt"])
@@ -274,7 +245,6 @@ async def test_a_link_to_a_file_of_the_host_is_refused(workshop: Workshop, name:
     with raises(BuildFailed, match=f"{name} is a link that leads out of the repository") as caught:
         await built(builder, source, "link/out:1")
     assert "SECRET" not in str(caught.value)
-    await builder.close()
 
 
 async def test_a_submodule_cannot_name_a_folder_of_the_host(workshop: Workshop) -> None:
@@ -289,4 +259,3 @@ async def test_a_submodule_cannot_name_a_folder_of_the_host(workshop: Workshop) 
     builder = workshop.builder()
     with raises(BuildFailed):
         await built(builder, source, "stolen/files:1")
-    await builder.close()
