@@ -150,7 +150,7 @@ async def test_an_engines_word_of_ends_is_followed_and_what_stayed_is_removed_wh
     engine = AnEngine()
     app = web.Application()
     app.add_routes([web.get("/events", engine.events), web.delete("/containers/{name}", engine.remove)])
-    runner = web.AppRunner(app, shutdown_timeout=0)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     watch, ended = EngineWatch(str(tmp_path / "engine.sock"), "binder.run=1"), asyncio.Queue[str]()
 
