@@ -242,6 +242,15 @@ def test_limits_of_control_groups_of_version_2(tmp_path: Path) -> None:
     assert (ours / "step/pids.max").read_text() == "9\n"
     assert (tmp_path / "cgroup/other/buildkit/pids.max").read_text() == "max\n"
 
+    second = StepLimits(
+        memory=150, pids=4, layer=1, steps=1, engine_root=Path("/var/lib/docker"),
+        root=tmp_path / "cgroup", proc=tmp_path / "proc",
+    )  # fmt: skip
+    for member in (second, limits, second):  # of another member on this engine, whichever looks last
+        assert member.hold()
+        assert [(ours / name).read_text() for name in ("memory.max", "pids.max")] == ["200\n", "18\n"]
+        assert [(ours / "step" / name).read_text() for name in ("memory.max", "pids.max")] == ["100\n", "4\n"]
+
 
 def test_without_an_engine_on_this_machine_there_are_no_limits(tmp_path: Path) -> None:
     limits = StepLimits(memory=1, pids=1, layer=1, steps=1, engine_root=None)
