@@ -65,11 +65,17 @@ class Engine:
         async with self._asking() as client:
             return str((await client.version())["Version"])
 
-    async def api_version(self) -> tuple[int, int]:
-        """The newest version of its API that the engine speaks, such as (1, 41)."""
+    async def told(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """What the engine tells about itself, in its own words: its version, and its abilities."""
         async with self._asking() as client:
-            major, _, minor = str((await client.version())["ApiVersion"]).partition(".")
-            return int(major), int(minor)
+            return await client.version(), await client.system.info()
+
+    async def gateway(self, network: str) -> str | None:
+        """This machine's address in a network, where its containers reach it."""
+        async with self._asking() as client:
+            found = await (await client.networks.get(network)).show()
+        configured = (found.get("IPAM") or {}).get("Config") or ()
+        return next((each["Gateway"] for each in configured if each.get("Gateway")), None)
 
     async def has(self, image: str) -> bool:
         """Whether the image can be started here without a pull."""
@@ -169,12 +175,6 @@ class Engine:
                 if error.status not in (403, 404):  # in use, or gone meanwhile
                     raise
         return gone
-
-    async def info(self) -> Mapping[str, Any]:
-        """What the engine tells about itself, in its own words."""
-        async with self._asking() as client:
-            told: Mapping[str, Any] = await client.system.info()
-            return told
 
     async def _prune(self, what: str, params: dict[str, Any]) -> None:
         try:

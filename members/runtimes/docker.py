@@ -19,18 +19,22 @@ from members.adapters.hub_process import HubProcess
 from members.adapters.proxy_install import ensure_proxy
 from members.adapters.registry import Registry, open_registry
 from members.adapters.warded import warded
+from members.core.enginefit import shortcomings, unfit
 from members.core.facts import Note, Tell
 from members.core.labels import Labels, labels
 from members.providers.clone import clone_credentials
 from members.providers.git import GitConfig
 from members.runtimes.hub import access_to, accounts_of, lost
-from members.runtimes.registry import docker_config_folder, registry_place, usage_listeners
+from members.runtimes.registry import docker_config_folder, open_to_sessions, registry_place, usage_listeners
 from members.runtimes.world import RuntimeFailed, World
 from members.settings import Settings
 
 _SESSION_MEMORY = 2 * 1024**3  # bytes of a whole session
 _USUAL_SOCKET = "unix:///var/run/docker.sock"
-_OLDEST_API = (1, 41)  # of engine 20.10, the oldest that this was tried with
+_OPEN = (
+    "takes images from anyone, also from sessions and builds, which could put others in the place of the federation's:"
+    " give it accounts, or keep containers from reaching it (docs/registry.md)"
+)
 _ISOLATION = (
     "containers: a session sees its own files and processes, has no rights on this machine, and reaches no other"
     " session if the engine manages iptables"
@@ -49,7 +53,7 @@ async def docker_world(settings: Settings, tell: Tell) -> AsyncIterator[World]:
     network = settings.docker.network or ours.network
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(Engine(host))
-        await _require(engine)
+        await _require(engine, tell)
         registry = await _registry(settings, tell, stack)
         builder = _builder(settings, host, registry, tell)
         proxy = await ensure_proxy(lambda message: tell(Note(message)))
@@ -63,6 +67,7 @@ async def docker_world(settings: Settings, tell: Tell) -> AsyncIterator[World]:
         stack.push_async_callback(hub.stop)
         # After the hub's start, which refuses a state_dir that another member uses.
         await _prepare(engine, network, ours)
+        await _warn(engine, network, settings, tell)
         await asyncio.to_thread(builder.prepare)
         room = EngineRoom(
             engine,
@@ -95,16 +100,15 @@ def docker_host(settings: Settings, environ: Mapping[str, str]) -> str:
     return host
 
 
-async def _require(engine: Engine) -> None:
+async def _require(engine: Engine, tell: Tell) -> None:
     try:
-        found = await engine.api_version()
-        if found < _OLDEST_API:
-            version = await engine.version()
-            raise RuntimeFailed(
-                f"the container engine at {engine.host} is {version}: expected 20.10 or newer"
-            )
+        version, info = await engine.told()
     except (EngineDown, EngineRefused) as error:
         raise RuntimeFailed(str(error)) from error
+    if (why := unfit(version, info)) is not None:
+        raise RuntimeFailed(f"the container engine at {engine.host} {why}")
+    for shortcoming in shortcomings(info):
+        tell(Note(shortcoming))
 
 
 async def _registry(settings: Settings, tell: Tell, stack: AsyncExitStack) -> Registry | None:
@@ -122,9 +126,22 @@ async def _prepare(engine: Engine, network: str, ours: Labels) -> None:
     """Removes what an earlier run left, and makes the sessions' network unless the operator has made it."""
     try:
         await _remove(engine, ours.of_state)
+    except (EngineDown, EngineRefused) as error:
+        raise RuntimeFailed(f"what an earlier run left on the engine cannot be removed: {error}") from error
+    try:
         await engine.make_network(network, ours.all)
     except (EngineDown, EngineRefused) as error:
         raise RuntimeFailed(f"docker.network: {network} could not be made: {error}") from error
+
+
+async def _warn(engine: Engine, network: str, settings: Settings, tell: Tell) -> None:
+    """Of a registry in which sessions could replace images: nothing in the member could hold them back."""
+    place = registry_place(settings)
+    try:
+        if place is not None and await open_to_sessions(place, await engine.gateway(network)):
+            tell(Note(f"The registry at {place.url} {_OPEN}"))
+    except (EngineDown, EngineRefused) as error:
+        raise RuntimeFailed(f"docker.network: {network} cannot be looked at: {error}") from error
 
 
 async def _remove(engine: Engine, label: str) -> None:
