@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import os
+import secrets
 import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -115,6 +117,7 @@ class DockerBuilder:
         config = docker_config or (Path(own) if own else Path.home() / ".docker")
         self._docker = DockerCommand(docker_host, config, path)
         self._engine_root: Path | None = None
+        self._secret = secrets.token_bytes(16)
         self._steps = self._step_limits()
 
     def prepare(self) -> None:
@@ -180,7 +183,7 @@ class DockerBuilder:
         try:
             async with aclosing(texts), aclosing(watched(texts, watch.run())) as lines:
                 async for text in lines:
-                    line = read(here.told(text))
+                    line = read(repo2docker_command.without_cache_space(here.told(text)))
                     if not evidence.add(line):
                         yield line
                     watch.heard(building=evidence.building, pushing=evidence.pushing)
@@ -210,6 +213,7 @@ class DockerBuilder:
             git_credentials=secret,
             buildpacks=_BUILDPACKS if recipe.buildpacks == "venv" else None,
             base_image=recipe.base_image,
+            cache_space=hmac.new(self._secret, source.repo_url.encode(), "sha256").hexdigest()[:32],
         )
 
     def _require_fetchable(self, source: Resolved) -> None:

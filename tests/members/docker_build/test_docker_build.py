@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pytest import fixture, mark, raises
 from registry_stage import RunningRegistry, start_registry
-from repo2docker_workshop import LABEL, USUAL, Workshop, built, git, running
+from repo2docker_workshop import LABEL, TINY, USUAL, Workshop, built, git, running
 
 from members.adapters.docker_build import Recipe
 from members.core import phases
@@ -259,3 +259,24 @@ async def test_a_submodule_cannot_name_a_folder_of_the_host(workshop: Workshop) 
     builder = workshop.builder()
     with raises(BuildFailed):
         await built(builder, source, "stolen/files:1")
+
+
+async def test_what_a_build_leaves_in_a_cache_is_there_for_its_own_repository_alone(
+    workshop: Workshop,
+) -> None:
+    """Or one repository could put packages of its making into pip's cache of all others."""
+
+    def dockerfile(step: str) -> str:
+        return f"FROM {TINY}\nRUN --mount=type=cache,id=pip,target=/cache {step}\n"
+
+    builder = workshop.builder()
+    first = workshop.repository({"Dockerfile": dockerfile("echo poison > /cache/package")}, name="first")
+    await built(builder, first, "cached/first:1")
+    again = workshop.folder / "repositories" / "first"
+    (again / "Dockerfile").write_text(dockerfile("test -e /cache/package"))
+    await built(builder, workshop.commit(again), "cached/first:2")
+    other = workshop.repository({"Dockerfile": dockerfile("test ! -e /cache/package")}, name="other")
+    await built(builder, other, "cached/other:1")
+    (again / "Dockerfile").write_text(dockerfile("false"))
+    with raises(BuildFailed, match=r"'--build-arg', 'NB_UID=1000', '--file'"):
+        await built(builder, workshop.commit(again), "cached/first:3")

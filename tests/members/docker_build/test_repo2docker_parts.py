@@ -143,7 +143,8 @@ def test_the_command_line_is_binderhubs() -> None:
 def test_the_members_own_secrets_are_not_in_a_builds_environment(tmp_path: Path) -> None:
     own = {"PATH": "/usr/bin", "JUPYTERHUB_API_TOKEN": "secret", "HTTPS_PROXY": "http://proxy"}
     given = repo2docker_command.environment(
-        own, root=tmp_path, docker_host="unix:///x", is_git=True, git_credentials=None, buildpacks=None, base_image=None
+        own, root=tmp_path, docker_host="unix:///x", is_git=True, git_credentials=None, buildpacks=None,
+        base_image=None, cache_space="",
     )  # fmt: skip
     assert "secret" not in given.values()
     assert given["HTTPS_PROXY"] == "http://proxy"
@@ -155,7 +156,7 @@ def fill(folder: Path, config: str, secret: str | None, host: str) -> str:
     (folder / "gitconfig").write_text(config)
     variables = repo2docker_command.environment(
         {"PATH": os.environ["PATH"]}, root=folder, docker_host="", is_git=True, git_credentials=secret, buildpacks=None,
-        base_image=None,
+        base_image=None, cache_space="",
     )  # fmt: skip
     question = f"protocol=https\nhost={host}\n\n"
     command = ["git", "credential", "fill"]
