@@ -13,6 +13,7 @@ from members.adapters.registry import Registry
 from members.core.facts import Note, Tell
 from members.core.model import BuildBroken, LaunchFailed, RegistryDown
 
+_PULL_LIMIT = 3600.0  # seconds; an engine that hears a byte now and then would otherwise wait for ever
 _ENGINE_DOWN = "The container engine of this member does not answer. Please try again soon."
 _ENDED = "This member is shutting down and has ended the pull. Please try again."
 
@@ -152,23 +153,32 @@ class DockerImages:
         pull.end(error)
 
     async def _run(self, pull: _Pull, image: str, registry: Registry) -> None:
-        """By the cache if there is one; a cache that cannot deliver is passed by."""
         pull.tell("Pulling the image from the registry\n")
         started = asyncio.get_running_loop().time()
-        name = registry.pull_name(image)
-        if name != image:
-            try:
-                await self._pull(pull, name, registry)
-                await self._engine.tag(name, image)
-                await self._engine.untag(name)
-            except LaunchFailed as error:
-                self._tell(Note(f"The pull-through cache did not deliver {name}: {error}"))
-                pull.tell("Pulling the image from the registry itself\n")
-                await self._pull(pull, image, registry)
-        else:
-            await self._pull(pull, image, registry)
+        try:
+            async with asyncio.timeout(_PULL_LIMIT):
+                await self._pull_somehow(pull, image, registry)
+        except TimeoutError as error:
+            raise LaunchFailed(
+                f"Image {image} could not be pulled within {_PULL_LIMIT / 60:g} minutes."
+            ) from error
         seconds = asyncio.get_running_loop().time() - started
         pull.tell(f"The image is ready on this member after {seconds:.1f} s\n")
+
+    async def _pull_somehow(self, pull: _Pull, image: str, registry: Registry) -> None:
+        """By the cache if there is one; a cache that cannot deliver is passed by."""
+        name = registry.pull_name(image)
+        if name == image:
+            await self._pull(pull, image, registry)
+            return
+        try:
+            await self._pull(pull, name, registry)
+            await self._engine.tag(name, image)
+            await self._engine.untag(name)
+        except (LaunchFailed, EngineRefused) as error:
+            self._tell(Note(f"The pull-through cache did not deliver {name}: {error}"))
+            pull.tell("Pulling the image from the registry itself\n")
+            await self._pull(pull, image, registry)
 
     async def _pull(self, pull: _Pull, name: str, registry: Registry) -> None:
         try:

@@ -13,12 +13,13 @@ import pytest
 from engine_stage import Engine, start_engine
 from registry_stage import RunningRegistry, start_registry
 
+from members.adapters import docker_images
 from members.adapters import engine as adapter
 from members.adapters.docker_images import DockerImages
 from members.adapters.engine import EngineDown
 from members.adapters.engine_room import EngineRoom
 from members.adapters.registry import Place, open_registry
-from members.core.model import BuildBroken, LaunchFailed
+from members.core.model import BuildBroken, Credentials, LaunchFailed
 from members.core.shelf import Shelf, Shelved
 
 pytestmark = [pytest.mark.integration, pytest.mark.docker]
@@ -230,6 +231,27 @@ async def test_room_is_made_by_the_longest_unused(other: Engine, tmp_path: Path)
     assert {running, twice, "mine:1", fresh, *foreign} <= left()
     assert not {old, older} & left()
     other.run("rm", "holds")
+
+
+async def test_a_pull_that_never_comes_to_an_end_is_given_up(
+    registry: RunningRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Dripping(adapter.Engine):
+        async def has(self, image: str) -> bool:
+            return False
+
+        async def pull(self, image: str, credentials: Credentials | None = None) -> AsyncIterator[str]:
+            while True:
+                yield "Pulling the image: 1 of 1000 MB\n"
+                await asyncio.sleep(0.05)
+
+    monkeypatch.setattr(docker_images, "_PULL_LIMIT", 0.3)
+    place = Place("distribution", registry.url, f"{registry.host}/x", tmp_path)
+    async with asyncio.timeout(20), open_registry(place, print) as opened:
+        store = DockerImages(Dripping("unix:///x"), opened, print, nothing)
+        with pytest.raises(LaunchFailed, match="could not be pulled within"):
+            await fetched(store, f"{registry.host}/x-012345:1")
+        await store.close()
 
 
 async def test_an_image_wanted_while_it_leaves_is_waited_for() -> None:
