@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from urllib.parse import quote
 
 import aiohttp
@@ -18,6 +19,8 @@ _EVENTS = aiohttp.ClientTimeout(
 _ANSWER = aiohttp.ClientTimeout(total=60.0, sock_connect=5)
 _PAUSE = 1.0  # seconds until an engine that is gone is asked again
 _API = "http://engine"  # the host is not looked at
+
+_UNREACHABLE = (aiohttp.ClientError, TimeoutError, OSError)
 
 Ended = Callable[[], Awaitable[object]]
 
@@ -50,8 +53,9 @@ class EngineWatch:
     async def clear(self, name: str) -> None:
         """Removes what was left behind under this name, before another container gets it."""
         if name in self._left:
-            async with self._open() as http:
-                await self._remove(http, name)
+            with suppress(*_UNREACHABLE):  # the container's creation will say so
+                async with self._open() as http:
+                    await self._remove(http, name)
 
     async def close(self) -> None:
         going = {future for future in (self._task, *self._looks) if future is not None}
@@ -67,7 +71,7 @@ class EngineWatch:
             while True:
                 try:
                     await self._follow(http)
-                except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError, TypeError):
+                except (*_UNREACHABLE, ValueError, KeyError, TypeError):
                     await asyncio.sleep(_PAUSE)
 
     async def _follow(self, http: aiohttp.ClientSession) -> None:
