@@ -18,13 +18,11 @@ import aiodocker
 import aiohttp
 from aiodocker.exceptions import DockerError
 
+from members.core.enginefit import ALONE
 from members.core.model import Credentials
 from members.core.pullprogress import PullProgress
 from members.core.shelf import BUILT_LABEL, Shelf, Shelved
 
-# Containers of such a network reach the world and are reached by this machine, but not by each other. An engine
-# that may not touch iptables takes the option and does not hold to it.
-ALONE: Mapping[str, str] = {"com.docker.network.bridge.enable_icc": "false"}
 _NO_ANSWER = 900  # aiodocker's status for an engine that cannot be reached
 _REQUEST_LIMIT = aiohttp.ClientTimeout(total=60, sock_connect=5)
 _CLEAR_LIMIT = aiohttp.ClientTimeout(total=300, sock_connect=5)
@@ -70,12 +68,11 @@ class Engine:
         async with self._asking() as client:
             return await client.version(), await client.system.info()
 
-    async def gateway(self, network: str) -> str | None:
-        """This machine's address in a network, where its containers reach it."""
+    async def network(self, name: str) -> Mapping[str, Any]:
+        """What the engine tells about a network, in its own words."""
         async with self._asking() as client:
-            found = await (await client.networks.get(network)).show()
-        configured = (found.get("IPAM") or {}).get("Config") or ()
-        return next((each["Gateway"] for each in configured if each.get("Gateway")), None)
+            told: Mapping[str, Any] = await (await client.networks.get(name)).show()
+        return told
 
     async def has(self, image: str) -> bool:
         """Whether the image can be started here without a pull."""

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 OLDEST_API = (1, 41)  # of engine 20.10, the oldest that this was tried with
+# Containers of such a network reach the world and are reached by this machine, but not by each other. An engine
+# that may not touch iptables takes the option and does not hold to it.
+ALONE: Mapping[str, str] = {"com.docker.network.bridge.enable_icc": "false"}
 _LIMITS = {  # what /info says, and what of sessions it is about
     "MemoryLimit": "memory",
     "SwapLimit": "swap",
@@ -54,6 +57,20 @@ def shortcomings(info: Mapping[str, Any]) -> list[str]:
     if ["driver-type", "io.containerd.snapshotter.v1"] in (info.get("DriverStatus") or ()):
         found.append(_UNLIMITED_STEPS)
     return found
+
+
+def gateway(network: Mapping[str, Any]) -> str | None:
+    """This machine's address in a network, where its containers reach it; `network` is the engine's answer."""
+    configured = (network.get("IPAM") or {}).get("Config") or ()
+    return next((str(each["Gateway"]) for each in configured if each.get("Gateway")), None)
+
+
+def keeps_apart(network: Mapping[str, Any]) -> bool:
+    """Whether a network was made so that its containers do not reach each other."""
+    options = network.get("Options") or {}
+    return network.get("Driver") == "bridge" and all(
+        options.get(key) == value for key, value in ALONE.items()
+    )
 
 
 def _api(version: Mapping[str, Any]) -> tuple[int, int]:

@@ -20,8 +20,8 @@ from jupyterhub.spawner import SpawnException
 from traitlets import Unicode
 from traitlets.config import Config
 
-from members.adapters.engine import ALONE
 from members.adapters.hub_parameters import DockerSessions, HubParameters
+from members.core.enginefit import ALONE
 from members.core.labels import RUN
 from members.hub.engine_watch import EngineWatch
 from members.hub.jupyter import arguments, variables

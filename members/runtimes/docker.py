@@ -19,7 +19,7 @@ from members.adapters.hub_process import HubProcess
 from members.adapters.proxy_install import ensure_proxy
 from members.adapters.registry import Registry, open_registry
 from members.adapters.warded import warded
-from members.core.enginefit import shortcomings, unfit
+from members.core.enginefit import gateway, keeps_apart, shortcomings, unfit
 from members.core.facts import Note, Tell
 from members.core.labels import Labels, labels
 from members.providers.clone import clone_credentials
@@ -31,6 +31,10 @@ from members.settings import Settings
 
 _SESSION_MEMORY = 2 * 1024**3  # bytes of a whole session
 _USUAL_SOCKET = "unix:///var/run/docker.sock"
+_TOGETHER = (
+    "lets sessions reach each other's ports: make it with the bridge driver and the option"
+    " com.docker.network.bridge.enable_icc=false, or remove it and the member makes it"
+)
 _OPEN = (
     "takes images from anyone, also from sessions and builds, which could put others in the place of the federation's:"
     " give it accounts, or keep containers from reaching it (docs/registry.md)"
@@ -135,13 +139,16 @@ async def _prepare(engine: Engine, network: str, ours: Labels) -> None:
 
 
 async def _warn(engine: Engine, network: str, settings: Settings, tell: Tell) -> None:
-    """Of a registry in which sessions could replace images: nothing in the member could hold them back."""
-    place = registry_place(settings)
+    """Of what the operator made so that sessions reach what they should not: the member could not hold them back."""
     try:
-        if place is not None and await open_to_sessions(place, await engine.gateway(network)):
-            tell(Note(f"The registry at {place.url} {_OPEN}"))
+        made = await engine.network(network)
     except (EngineDown, EngineRefused) as error:
         raise RuntimeFailed(f"docker.network: {network} cannot be looked at: {error}") from error
+    if not keeps_apart(made):
+        tell(Note(f"docker.network: {network} {_TOGETHER}"))
+    place = registry_place(settings)
+    if place is not None and await open_to_sessions(place, gateway(made)):
+        tell(Note(f"The registry at {place.url} {_OPEN}"))
 
 
 async def _remove(engine: Engine, label: str) -> None:

@@ -10,7 +10,7 @@ from engine_stage import Engine
 from registry_stage import RunningRegistry, start_registry
 
 from members.adapters.registry import Place
-from members.core.enginefit import shortcomings, unfit
+from members.core.enginefit import gateway, keeps_apart, shortcomings, unfit
 from members.runtimes.docker import docker_world
 from members.runtimes.registry import open_to_sessions
 from members.runtimes.world import RuntimeFailed
@@ -63,6 +63,15 @@ def test_an_engine_that_will_do() -> None:
 def test_what_an_engine_cannot_do_is_told(info: dict[str, object], words: str) -> None:
     [told] = shortcomings(INFO | info)
     assert words in told
+
+
+def test_networks_that_operators_made() -> None:
+    apart = {"com.docker.network.bridge.enable_icc": "false"}
+    assert keeps_apart({"Driver": "bridge", "Options": apart})
+    assert not keeps_apart({"Driver": "bridge", "Options": None})
+    assert not keeps_apart({"Driver": "macvlan", "Options": apart})
+    assert gateway({"IPAM": {"Config": [{"Subnet": "10.1.0.0/16"}, {"Gateway": "10.1.0.1"}]}}) == "10.1.0.1"
+    assert gateway({"IPAM": {"Config": None}}) is None
 
 
 async def test_podman_in_dockers_place_is_refused_by_name(tmp_path: Path) -> None:
