@@ -59,6 +59,8 @@ class EngineRoom:
 
     async def using(self, image: str) -> None:
         """The image stays for a while from now on; if it is just being removed, returns when it is gone."""
+        if self._images is None:
+            return
         self._used[image] = self._clock()
         if image == self._leaving:
             async with self._removal:
@@ -87,12 +89,12 @@ class EngineRoom:
     async def _too_much(self, limit: int, tried: list[str]) -> str | None:
         """The image that has to go next; None when there is room enough, or nothing more that may go."""
         shelf = await self._engine.shelf()
+        there = {name for image in shelf.images for name in image.names}
+        self._used = {name: at for name, at in self._used.items() if name in there or self._is_fresh(at)}
         taken = shelf.taken(self._image_prefix)
         if taken <= limit:
             self._full = False
             return None
-        there = {name for image in shelf.images for name in image.names}
-        self._used = {name: at for name, at in self._used.items() if name in there or self._is_fresh(at)}
         idle = [name for name in shelf.idle(self._image_prefix) if name not in tried]
         last = {name: self._used.get(name) or await self._engine.came(name) for name in idle}
         going = oldest_first(last, before=self._fresh)

@@ -48,6 +48,7 @@ _LOOKS_PER_INSPECTION = 6  # the server is asked more often than the engine
 _SHOWN_LINES = 8  # of a failed server's log, for the visitor
 _LARGEST_LOG = {"max-size": "5m", "max-file": "1"}  # of a container, on the engine's disk
 _REMOVAL_LIMIT = 60.0  # seconds in which an engine that does not answer may come back
+_START_PATIENCE = 2.0  # the same after a start that failed: a visitor waits to read why
 _REMOVAL_PAUSE = 0.5
 _LOOK_EVERY = 30  # seconds; the engine tells of an end at once, so this is for what it forgot to tell
 _UNREACHABLE = (requests.exceptions.RequestException, DockerException)
@@ -122,7 +123,7 @@ class ContainerSpawner(DockerSpawner):
                 url = f"http://{await asyncio.shield(self._placing)}:{self.port}"
                 await until_it_answers(f"{url}{self.server.base_url}", self._look())
             except BaseException:
-                await self._remove()
+                await self._remove(patience=_START_PATIENCE)
                 raise
         return url
 
@@ -240,15 +241,18 @@ class ContainerSpawner(DockerSpawner):
             f"The session's container ended while starting ({why}). {lines or state.get('Error', '')}".strip()
         )
 
-    async def _remove(self) -> None:
-        """Removes the container, however far its start has come; waits for an engine that comes back."""
+    async def _remove(self, patience: float = _REMOVAL_LIMIT) -> None:
+        """Removes the container, however far its start has come.
+
+        Waits `patience` seconds for an engine that is gone; then the engine's watch goes on trying.
+        """
         if self._placing is None:
             return
         self.watch.forget(self.container_name)
         await asyncio.wait({self._placing})
         if not self._placing.cancelled():
             self._placing.exception()  # told already, or to nobody
-        deadline = asyncio.get_running_loop().time() + _REMOVAL_LIMIT
+        deadline = asyncio.get_running_loop().time() + patience
         while True:
             try:
                 await self._ask("remove_container", self.container_name, v=True, force=True)

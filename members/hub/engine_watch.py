@@ -26,7 +26,7 @@ Ended = Callable[[], Awaitable[object]]
 
 
 class EngineWatch:
-    """The containers of one label, by name. Its task begins with the first container and ends with the hub."""
+    """The containers of one label, by name. Its task begins with the first of them and ends with the hub."""
 
     def __init__(self, socket: str, label: str) -> None:
         """`socket` is a path; `label` is `key=value`."""
@@ -40,8 +40,7 @@ class EngineWatch:
     def follow(self, name: str, ended: Ended) -> None:
         """`ended` is called when the container may have ended: it has to look itself."""
         self._ended[name] = ended
-        if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="engine watch")
+        self._begin()
 
     def forget(self, name: str) -> None:
         self._ended.pop(name, None)
@@ -49,6 +48,7 @@ class EngineWatch:
     def left_behind(self, name: str) -> None:
         """The container could not be removed; this is tried again until it works."""
         self._left.add(name)
+        self._begin()
 
     async def clear(self, name: str) -> None:
         """Removes what was left behind under this name, before another container gets it."""
@@ -62,6 +62,10 @@ class EngineWatch:
         for future in going:
             future.cancel()
         await asyncio.gather(*going, return_exceptions=True)
+
+    def _begin(self) -> None:
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="engine watch")
 
     def _open(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(connector=aiohttp.UnixConnector(self._socket), timeout=_ANSWER)

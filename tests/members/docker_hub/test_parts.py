@@ -157,9 +157,9 @@ async def test_an_engines_word_of_ends_is_followed_and_what_stayed_is_removed_wh
     async def look(name: str) -> None:
         await ended.put(name)
 
+    watch.left_behind("early")
     watch.follow("a", lambda: look("a"))
     watch.follow("b", lambda: look("b"))
-    watch.left_behind("early")
     await watch.clear("early")  # nobody is there yet
     await web.UnixSite(runner, str(tmp_path / "engine.sock")).start()
     async with asyncio.timeout(20):
