@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import os
+import secrets
 import shutil
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -35,7 +36,6 @@ from members.core.model import (
 
 _PACKAGE: Final = "jupyter-repo2docker"
 _BUILDPACKS: Final = Path(__file__).parent.parent / "buildpacks" / "repo2docker_config.py"
-_CLEAR_PAUSE: Final = 600.0  # seconds between two looks at what the engine has cached
 _NO_LIMITS: Final = (
     "The memory and processes of builds' own steps are not limited: that takes root on the engine's machine, and "
     "control groups that can be written to"
@@ -47,8 +47,8 @@ class BuildLimits:
     """What builds may use.
 
     `timeout` s, `output` bytes of log and `disk` bytes of checkout are for a build; `memory` bytes, `pids` and
-    `layer` bytes written for one of its steps; `concurrent` builds run at once. `cache` bytes may stay cached on
-    the engine, None is as the engine likes. A git server or registry that does nothing for `silence` s is given up.
+    `layer` bytes written for one of its steps; `concurrent` builds run at once. A git server or
+    registry that does nothing for `silence` s is given up.
     """
 
     timeout: float
@@ -58,7 +58,6 @@ class BuildLimits:
     pids: int
     concurrent: int
     layer: int = 20 << 30
-    cache: int | None = None
     silence: float = 120.0
 
 
@@ -86,7 +85,7 @@ async def _anonymous(image: str) -> Credentials | None:
 
 
 class DockerBuilder:
-    """Port `Builder`. Call `prepare` once before anything else and `close` at the end."""
+    """Port `Builder`. Call `prepare` once before anything else."""
 
     def __init__(
         self,
@@ -118,9 +117,8 @@ class DockerBuilder:
         config = docker_config or (Path(own) if own else Path.home() / ".docker")
         self._docker = DockerCommand(docker_host, config, path)
         self._engine_root: Path | None = None
+        self._secret = secrets.token_bytes(16)
         self._steps = self._step_limits()
-        self._clearing: asyncio.Task[None] | None = None
-        self._cleared = -_CLEAR_PAUSE
 
     def prepare(self) -> None:
         """Looks for the tools, and removes what a killed predecessor left. Blocks; raises BuildBroken."""
@@ -148,11 +146,6 @@ class DockerBuilder:
             engine_root=self._engine_root,
         )
 
-    async def close(self) -> None:
-        """Ends what goes on between builds."""
-        if self._clearing is not None:
-            await asyncio.wait({self._clearing})
-
     def info(self) -> dict[str, object]:
         """`builder_info` of `/versions`, as BinderHub's own local builder has it."""
         return {"repo2docker-version": version(_PACKAGE)}
@@ -165,7 +158,6 @@ class DockerBuilder:
         config = repo2docker_command.git_config(
             source.repo_url, self._git.protocols, with_credentials=secret is not None
         )
-        self._clear()
         made = place(
             self._builds, docker_config=self._docker.config, credentials=credentials, git_config=config
         )
@@ -191,7 +183,7 @@ class DockerBuilder:
         try:
             async with aclosing(texts), aclosing(watched(texts, watch.run())) as lines:
                 async for text in lines:
-                    line = read(here.told(text))
+                    line = read(repo2docker_command.without_cache_space(here.told(text)))
                     if not evidence.add(line):
                         yield line
                     watch.heard(building=evidence.building, pushing=evidence.pushing)
@@ -221,6 +213,7 @@ class DockerBuilder:
             git_credentials=secret,
             buildpacks=_BUILDPACKS if recipe.buildpacks == "venv" else None,
             base_image=recipe.base_image,
+            cache_space=hmac.new(self._secret, source.repo_url.encode(), "sha256").hexdigest()[:32],
         )
 
     def _require_fetchable(self, source: Resolved) -> None:
@@ -244,12 +237,3 @@ class DockerBuilder:
         if full := watch.full():
             return BuildBroken(full)
         return judge(evidence, status, base_image=self._recipe.base_image)
-
-    def _clear(self) -> None:
-        """Now and then, and beside the builds: old caches and images without a name leave the engine."""
-        if time.monotonic() - self._cleared < _CLEAR_PAUSE:
-            return
-        if self._clearing is None or self._clearing.done():
-            self._cleared = time.monotonic()
-            clear = asyncio.to_thread(self._docker.clear, self._limits.cache)
-            self._clearing = asyncio.create_task(clear, name="clear engine")

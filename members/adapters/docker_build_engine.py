@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +11,6 @@ from members.adapters.environment import SYSTEM_PATH
 from members.core.model import BuildBroken
 
 _TIMEOUT = 20.0  # seconds for an answer
-_CLEAR_TIMEOUT = 300.0  # seconds for removing what is not needed any more
-_OURS = "label=repo2docker.repo"  # every image that repo2docker makes has it
 _BUILDX = (
     "The docker command has no buildx plugin, which repo2docker needs: install docker-buildx-plugin "
     "(Docker's packages) or docker-buildx (Debian's)."
@@ -58,21 +55,7 @@ class DockerCommand:
             return False
         return True
 
-    def clear(self, keep: int | None) -> None:
-        """Removes images of builds that lost their name, and all but `keep` bytes of what builds cached.
-
-        What cannot be removed now is removed another time.
-        """
-        commands: list[Sequence[str]] = [("image", "prune", "--force", "--filter", _OURS)]
-        if keep is not None:
-            commands.append(("builder", "prune", "--force", "--keep-storage", str(keep)))
-        for command in commands:
-            try:
-                self._run(*command, timeout=_CLEAR_TIMEOUT)
-            except (OSError, subprocess.SubprocessError):
-                return
-
-    def _run(self, *arguments: str, timeout: float = _TIMEOUT) -> str:
+    def _run(self, *arguments: str) -> str:
         variables = {"PATH": self.path, "DOCKER_HOST": self.host, "DOCKER_CONFIG": str(self.config)}
         return subprocess.run(
             ["docker", *arguments],
@@ -81,5 +64,5 @@ class DockerCommand:
             capture_output=True,
             check=True,
             text=True,
-            timeout=timeout,
+            timeout=_TIMEOUT,
         ).stdout

@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from members.adapters.docker_build_watch import size_of
 _ROOT = Path("/sys/fs/cgroup")
 _PROC = Path("/proc")
 _PARENT = "buildkit"
+_UNLIMITED = 1 << 62  # bytes; version 1 writes about twice as many for no limit
 _DEPTHS = ("*", "*/*", "*/*/*")
 
 
@@ -57,14 +58,18 @@ class StepLimits:
         return self._engine_root is not None and bool(writable)
 
     def hold(self) -> bool:
-        """Sets the limits on all steps together and on each that runs now. Whether the cgroups are known."""
+        """Sets the limits on all steps together and on each that runs now. Whether the cgroups are known.
+
+        Whose step it is cannot be seen: of several members on one engine each step has the least limit, and all
+        together have the greatest.
+        """
         if not self._found and self._engine_root is not None:
             self._found = tuple(self._search(str(self._engine_root)))
         steps = [step for parent in self._found for step in _folders(parent)]
         for parent in self._found:
-            _limit(parent, self._memory * self._steps, self._pids * self._steps)
+            _limit(parent, self._memory * self._steps, self._pids * self._steps, max)
         for step in steps:
-            _limit(step, self._memory, self._pids)
+            _limit(step, self._memory, self._pids, min)
         with suppress(OSError):
             self._hold_disk(steps)
         return bool(self._found)
@@ -130,10 +135,11 @@ def _kill(step: Path) -> None:
             os.kill(int(pid), signal.SIGKILL)
 
 
-def _limit(cgroup: Path, memory: int, pids: int) -> None:
+def _limit(cgroup: Path, memory: int, pids: int, choose: Callable[[int, int], int]) -> None:
     """Sets what this cgroup has a file for, of version 1 and of version 2.
 
-    Memory with swap may at no moment be less than memory alone: once before, for a higher limit, once after.
+    Other members on this engine write here too; `choose` is what becomes of their limit and ours. Memory with swap
+    may at no moment be less than memory alone: once before, for a higher limit, once after.
     """
     for name, value in (
         ("memory.memsw.limit_in_bytes", memory),
@@ -144,6 +150,10 @@ def _limit(cgroup: Path, memory: int, pids: int) -> None:
         ("pids.max", pids),
     ):
         file = cgroup / name
-        with suppress(OSError):
+        with suppress(OSError, ValueError):
             if file.is_file():
-                file.write_text(f"{value}\n")
+                there = file.read_text().strip()
+                limited = there != "max" and int(there) < _UNLIMITED
+                wanted = choose(int(there), value) if limited else value
+                if not limited or wanted != int(there):
+                    file.write_text(f"{wanted}\n")

@@ -6,13 +6,14 @@ Composes registry and engine; knows neither's ways. Without a registry the engin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from members.adapters.engine import Engine, EngineDown, EngineRefused
 from members.adapters.registry import Registry
 from members.core.facts import Note, Tell
 from members.core.model import BuildBroken, LaunchFailed, RegistryDown
 
+_PULL_LIMIT = 3600.0  # seconds; an engine that hears a byte now and then would otherwise wait for ever
 _ENGINE_DOWN = "The container engine of this member does not answer. Please try again soon."
 _ENDED = "This member is shutting down and has ended the pull. Please try again."
 
@@ -43,8 +44,12 @@ class _Pull:
 class DockerImages:
     """Port `ImageStore`. `close` ends the pulls under way."""
 
-    def __init__(self, engine: Engine, registry: Registry | None, tell: Tell) -> None:
+    def __init__(
+        self, engine: Engine, registry: Registry | None, tell: Tell, using: Callable[[str], Awaitable[None]]
+    ) -> None:
+        """`using` is awaited before an image is used that is on the engine."""
         self._engine = engine
+        self._using = using
         self._registry = registry
         self._tell = tell
         self._pulls: dict[str, _Pull] = {}
@@ -56,6 +61,7 @@ class DockerImages:
 
         Raises BuildBroken when nobody can say: a build would be needless, or would fail at its end.
         """
+        await self._using(image)
         try:
             if self._registry is None:
                 return await self._engine.has(image)
@@ -75,6 +81,7 @@ class DockerImages:
 
         The pull goes on when its watchers leave: the next launch of the image is glad of it.
         """
+        await self._using(image)
         try:
             if await self._engine.has(image):
                 return
@@ -146,23 +153,32 @@ class DockerImages:
         pull.end(error)
 
     async def _run(self, pull: _Pull, image: str, registry: Registry) -> None:
-        """By the cache if there is one; a cache that cannot deliver is passed by."""
         pull.tell("Pulling the image from the registry\n")
         started = asyncio.get_running_loop().time()
-        name = registry.pull_name(image)
-        if name != image:
-            try:
-                await self._pull(pull, name, registry)
-                await self._engine.tag(name, image)
-                await self._engine.untag(name)
-            except LaunchFailed as error:
-                self._tell(Note(f"The pull-through cache did not deliver {name}: {error}"))
-                pull.tell("Pulling the image from the registry itself\n")
-                await self._pull(pull, image, registry)
-        else:
-            await self._pull(pull, image, registry)
+        try:
+            async with asyncio.timeout(_PULL_LIMIT):
+                await self._pull_somehow(pull, image, registry)
+        except TimeoutError as error:
+            raise LaunchFailed(
+                f"Image {image} could not be pulled within {_PULL_LIMIT / 60:g} minutes."
+            ) from error
         seconds = asyncio.get_running_loop().time() - started
         pull.tell(f"The image is ready on this member after {seconds:.1f} s\n")
+
+    async def _pull_somehow(self, pull: _Pull, image: str, registry: Registry) -> None:
+        """By the cache if there is one; a cache that cannot deliver is passed by."""
+        name = registry.pull_name(image)
+        if name == image:
+            await self._pull(pull, image, registry)
+            return
+        try:
+            await self._pull(pull, name, registry)
+            await self._engine.tag(name, image)
+            await self._engine.untag(name)
+        except (LaunchFailed, EngineRefused) as error:
+            self._tell(Note(f"The pull-through cache did not deliver {name}: {error}"))
+            pull.tell("Pulling the image from the registry itself\n")
+            await self._pull(pull, image, registry)
 
     async def _pull(self, pull: _Pull, name: str, registry: Registry) -> None:
         try:

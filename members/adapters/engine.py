@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -16,14 +18,14 @@ import aiodocker
 import aiohttp
 from aiodocker.exceptions import DockerError
 
+from members.core.enginefit import ALONE
 from members.core.model import Credentials
 from members.core.pullprogress import PullProgress
+from members.core.shelf import BUILT_LABEL, Shelf, Shelved
 
-# Containers of such a network reach the world and are reached by this machine, but not by each other. An engine
-# that may not touch iptables takes the option and does not hold to it.
-ALONE: Mapping[str, str] = {"com.docker.network.bridge.enable_icc": "false"}
 _NO_ANSWER = 900  # aiodocker's status for an engine that cannot be reached
 _REQUEST_LIMIT = aiohttp.ClientTimeout(total=60, sock_connect=5)
+_CLEAR_LIMIT = aiohttp.ClientTimeout(total=300, sock_connect=5)
 _SILENCE_LIMIT = 300.0  # seconds between two events of a pull
 _LINE_EVERY = 1.0  # seconds between two lines about a pull
 
@@ -61,11 +63,16 @@ class Engine:
         async with self._asking() as client:
             return str((await client.version())["Version"])
 
-    async def api_version(self) -> tuple[int, int]:
-        """The newest version of its API that the engine speaks, such as (1, 41)."""
+    async def told(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """What the engine tells about itself, in its own words: its version, and its abilities."""
         async with self._asking() as client:
-            major, _, minor = str((await client.version())["ApiVersion"]).partition(".")
-            return int(major), int(minor)
+            return await client.version(), await client.system.info()
+
+    async def network(self, name: str) -> Mapping[str, Any]:
+        """What the engine tells about a network, in its own words."""
+        async with self._asking() as client:
+            told: Mapping[str, Any] = await (await client.networks.get(name)).show()
+        return told
 
     async def has(self, image: str) -> bool:
         """Whether the image can be started here without a pull."""
@@ -107,6 +114,31 @@ class Engine:
             if error.status != 404:
                 raise
 
+    async def shelf(self) -> Shelf:
+        """All images that have a name or are used, with what they take."""
+        async with self._asking() as client:
+            # aiodocker has no method for this; engines before 23 tell of containers and caches too.
+            told = await client._query_json("system/df", params={"type": "image"})
+        return Shelf(tuple(map(_shelved, told.get("Images") or ())), int(told.get("LayersSize") or 0))
+
+    async def came(self, image: str) -> float:
+        """When the image got this name on this engine, in Unix seconds; infinite when it is gone."""
+        try:
+            async with self._asking() as client:
+                found = await client.images.inspect(_path(image))
+        except EngineRefused as error:
+            if error.status == 404:
+                return math.inf
+            raise
+        named = (found.get("Metadata") or {}).get("LastTagTime") or ""
+        return max(map(_unix, (named, found.get("Created") or "")))
+
+    async def clear(self, cache: int | None) -> None:
+        """Removes images of builds that lost their name, and all but `cache` bytes of what builds cached."""
+        await self._prune("images", {"filters": json.dumps({"label": [BUILT_LABEL]})})
+        if cache is not None:  # by the old name of the parameter and by the new one
+            await self._prune("build", {"keep-storage": cache, "reserved-space": cache})
+
     async def remove_containers(self, label: str) -> int:
         """Removes all containers with this label, `key` or `key=value`, running or not. Says how many."""
         async with self._asking() as client:
@@ -141,11 +173,13 @@ class Engine:
                     raise
         return gone
 
-    async def info(self) -> Mapping[str, Any]:
-        """What the engine tells about itself, in its own words."""
-        async with self._asking() as client:
-            told: Mapping[str, Any] = await client.system.info()
-            return told
+    async def _prune(self, what: str, params: dict[str, Any]) -> None:
+        try:
+            async with self._asking() as client:
+                await client._query_json(f"{what}/prune", "POST", params=params, timeout=_CLEAR_LIMIT)
+        except EngineRefused as error:
+            if error.status != 409:  # somebody else is at it
+                raise
 
     async def _removed(self, container: str) -> bool:
         try:
@@ -179,6 +213,23 @@ class Engine:
 async def _next(events: AsyncIterator[dict[str, Any]]) -> dict[str, Any] | None:
     async with asyncio.timeout(_SILENCE_LIMIT):
         return await anext(events, None)
+
+
+def _shelved(told: Mapping[str, Any]) -> Shelved:
+    return Shelved(
+        tuple(name for name in told.get("RepoTags") or () if name != "<none>:<none>"),
+        max(0, int(told.get("Size") or 0) - max(0, int(told.get("SharedSize") or 0))),
+        abs(int(told.get("Containers") or 0)),  # -1 when the engine did not count: then it may be used
+        BUILT_LABEL in (told.get("Labels") or {}),
+    )
+
+
+def _unix(text: str) -> float:
+    """0 for a time that is none, or from before images were."""
+    try:
+        return max(0.0, datetime.fromisoformat(text).timestamp())
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def _path(image: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from members.adapters.sandbox import REAPER
 from members.core.model import Resolved
 
 HOST_CONFIG: Final = Path(__file__).with_name("repo2docker_host.py")
+_CACHE_SPACE = re.compile(r"'--build-arg', 'BUILDKIT_CACHE_MOUNT_NS=\w*', ")
 _GRACE = 5  # seconds from SIGTERM to SIGKILL
 _STALLED = {"GIT_HTTP_LOW_SPEED_LIMIT": "1000", "GIT_HTTP_LOW_SPEED_TIME": "60"}  # bytes/s, s
 
@@ -60,8 +62,12 @@ def environment(
     git_credentials: str | None,
     buildpacks: Path | None,
     base_image: str | None,
+    cache_space: str,
 ) -> dict[str, str]:
-    """Every variable of a build, made from scratch. `root` is the build's own folder."""
+    """Every variable of a build, made from scratch. `root` is the build's own folder.
+
+    Builds share what their steps keep in caches if `cache_space` is the same.
+    """
     variables = {
         **passed_on(own),
         "PATH": own.get("PATH", SYSTEM_PATH),
@@ -75,6 +81,7 @@ def environment(
         **_STALLED,
         "GIT_CONFIG_GLOBAL": str(root / "gitconfig"),
         "BINDER_SOURCE": "git" if is_git else "data",
+        "BINDER_CACHE_SPACE": cache_space,
     }
     if git_credentials is not None:
         variables["GIT_CREDENTIAL_ENV"] = git_credentials
@@ -83,6 +90,11 @@ def environment(
     if base_image is not None:
         variables["BINDER_BASE_IMAGE"] = base_image
     return variables
+
+
+def without_cache_space(text: str) -> str:
+    """repo2docker tells its whole command line when it fails; who knew this of a repository could fill its caches."""
+    return _CACHE_SPACE.sub("", text)
 
 
 def git_config(repo_url: str, protocols: Sequence[str], *, with_credentials: bool) -> str:

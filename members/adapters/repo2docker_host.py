@@ -64,6 +64,8 @@ def careful(provider: Any) -> Any:
 def configure(config: Any) -> None:
     names = ("Git",) if os.environ["BINDER_SOURCE"] == "git" else _DATA
     config.Repo2Docker.content_providers = [careful(getattr(contentproviders, name)) for name in names]
+    # Else all repositories of the engine would share the caches of `RUN --mount=type=cache`, and fill them for others.
+    config.Repo2Docker.extra_build_args = {"BUILDKIT_CACHE_MOUNT_NS": os.environ["BINDER_CACHE_SPACE"]}
     if base_image := os.environ.get("BINDER_BASE_IMAGE"):
         config.Repo2Docker.base_image = base_image
 

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+RUN = "binder.run"  # the key of the label that is of one run alone
+
 
 @dataclass(frozen=True, slots=True)
 class Labels:
@@ -22,7 +24,7 @@ class Labels:
 
     @property
     def all(self) -> Mapping[str, str]:
-        return {"binder.member": self.member, "binder.state": self.state, "binder.run": self.run}
+        return {"binder.member": self.member, "binder.state": self.state, RUN: self.run}
 
     @property
     def of_state(self) -> str:
@@ -32,7 +34,7 @@ class Labels:
     @property
     def of_run(self) -> str:
         """The engine's filter for everything of this run."""
-        return f"binder.run={self.run}"
+        return f"{RUN}={self.run}"
 
     @property
     def network(self) -> str:

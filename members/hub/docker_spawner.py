@@ -19,8 +19,10 @@ from dockerspawner import DockerSpawner
 from traitlets import Unicode
 from traitlets.config import Config
 
-from members.adapters.engine import ALONE
 from members.adapters.hub_parameters import DockerSessions, HubParameters
+from members.core.enginefit import ALONE
+from members.core.labels import RUN
+from members.hub.engine_watch import EngineWatch
 from members.hub.jupyter import arguments, variables
 from members.hub.not_started import NotStarted
 from members.hub.readiness import until_it_answers
@@ -46,7 +48,9 @@ _LOOKS_PER_INSPECTION = 6  # the server is asked more often than the engine
 _SHOWN_LINES = 8  # of a failed server's log, for the visitor
 _LARGEST_LOG = {"max-size": "5m", "max-file": "1"}  # of a container, on the engine's disk
 _REMOVAL_LIMIT = 60.0  # seconds in which an engine that does not answer may come back
+_START_PATIENCE = 2.0  # the same after a start that failed: a visitor waits to read why
 _REMOVAL_PAUSE = 0.5
+_LOOK_EVERY = 30  # seconds; the engine tells of an end at once, so this is for what it forgot to tell
 _UNREACHABLE = (requests.exceptions.RequestException, DockerException)
 
 
@@ -56,6 +60,7 @@ def configure(c: Config, parameters: HubParameters, sessions: DockerSessions) ->
     spawner = c.ContainerSpawner
     # As long as a launch: an answer that was not waited for would leave a container that nobody knows.
     spawner.client_kwargs = {"base_url": sessions.docker_host, "timeout": int(parameters.launch_timeout) + 1}
+    spawner.poll_interval = _LOOK_EVERY
     spawner.network_name = sessions.network
     spawner.use_internal_ip = True
     spawner.allow_origin = parameters.allow_origin
@@ -82,6 +87,11 @@ def _turns() -> Turns:
     return Turns(_STARTS_PER_CORE * (os.cpu_count() or 1), _LONGEST_TURN)
 
 
+@cache
+def _watch(host: str, run: str) -> EngineWatch:
+    return EngineWatch(host.removeprefix("unix://"), f"{RUN}={run}")
+
+
 def _not_started(error: APIError) -> NotStarted:
     return NotStarted(f"The container could not start: {error.explanation}", reason="engine")
 
@@ -99,6 +109,10 @@ class ContainerSpawner(DockerSpawner):
     def executor(self) -> ThreadPoolExecutor:
         return _threads()
 
+    @property
+    def watch(self) -> EngineWatch:
+        return _watch(self.client_kwargs["base_url"], self.extra_create_kwargs["labels"][RUN])
+
     async def start(self) -> str:
         """The URL of a server that answers: the hub's own, slower polling then ends at its first look."""
         self.image = str(self.user_options["image"])
@@ -109,7 +123,7 @@ class ContainerSpawner(DockerSpawner):
                 url = f"http://{await asyncio.shield(self._placing)}:{self.port}"
                 await until_it_answers(f"{url}{self.server.base_url}", self._look())
             except BaseException:
-                await self._remove()
+                await self._remove(patience=_START_PATIENCE)
                 raise
         return url
 
@@ -157,6 +171,7 @@ class ContainerSpawner(DockerSpawner):
     async def _place(self) -> str:
         """Creates and starts the container; its address. Runs to its end even if nobody waits any more."""
         async with self._told():
+            await self.watch.clear(self.container_name)
             created = await self.create_object()  # type: ignore[no-untyped-call]
             self.object_id = created["Id"]
             try:
@@ -168,7 +183,12 @@ class ContainerSpawner(DockerSpawner):
                 await self._ask("start", self.object_id)
             self.log.info("Session %s is container %s", self.user.name, self.object_id[:12])
             found = await self._ask("inspect_container", self.object_id)
+            self.watch.follow(self.container_name, self._may_have_ended)
             return str(found["NetworkSettings"]["Networks"][self.network_name]["IPAddress"])
+
+    async def _may_have_ended(self) -> None:
+        if self._poll_callback is not None:  # JupyterHub looks after it: it is ready and not being stopped
+            await self.poll_and_notify()  # type: ignore[no-untyped-call]
 
     async def _make_network(self) -> None:
         labels = self.extra_create_kwargs["labels"]
@@ -221,14 +241,18 @@ class ContainerSpawner(DockerSpawner):
             f"The session's container ended while starting ({why}). {lines or state.get('Error', '')}".strip()
         )
 
-    async def _remove(self) -> None:
-        """Removes the container, however far its start has come; waits for an engine that comes back."""
+    async def _remove(self, patience: float = _REMOVAL_LIMIT) -> None:
+        """Removes the container, however far its start has come.
+
+        Waits `patience` seconds for an engine that is gone; then the engine's watch goes on trying.
+        """
         if self._placing is None:
             return
+        self.watch.forget(self.container_name)
         await asyncio.wait({self._placing})
         if not self._placing.cancelled():
             self._placing.exception()  # told already, or to nobody
-        deadline = asyncio.get_running_loop().time() + _REMOVAL_LIMIT
+        deadline = asyncio.get_running_loop().time() + patience
         while True:
             try:
                 await self._ask("remove_container", self.container_name, v=True, force=True)
@@ -238,7 +262,8 @@ class ContainerSpawner(DockerSpawner):
                 if asyncio.get_running_loop().time() < deadline:
                     await asyncio.sleep(_REMOVAL_PAUSE)
                     continue
-                self.log.error("Container %s stays behind: %s", self.container_name, error)
+                self.log.error("Container %s stays for now: %s", self.container_name, error)
+                self.watch.left_behind(self.container_name)
             self._placing = None
             self.object_id = ""
             return

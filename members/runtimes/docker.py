@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -12,23 +13,32 @@ from pathlib import Path
 from members.adapters.docker_build import BuildLimits, DockerBuilder, GitAccess, Recipe
 from members.adapters.docker_images import DockerImages
 from members.adapters.engine import Engine, EngineDown, EngineRefused
+from members.adapters.engine_room import EngineRoom
 from members.adapters.hub_parameters import DockerSessions
 from members.adapters.hub_process import HubProcess
 from members.adapters.proxy_install import ensure_proxy
 from members.adapters.registry import Registry, open_registry
 from members.adapters.warded import warded
+from members.core.enginefit import gateway, keeps_apart, shortcomings, unfit
 from members.core.facts import Note, Tell
 from members.core.labels import Labels, labels
 from members.providers.clone import clone_credentials
 from members.providers.git import GitConfig
 from members.runtimes.hub import access_to, accounts_of, lost
-from members.runtimes.registry import docker_config_folder, registry_place, usage_listeners
+from members.runtimes.registry import docker_config_folder, open_to_sessions, registry_place, usage_listeners
 from members.runtimes.world import RuntimeFailed, World
 from members.settings import Settings
 
 _SESSION_MEMORY = 2 * 1024**3  # bytes of a whole session
 _USUAL_SOCKET = "unix:///var/run/docker.sock"
-_OLDEST_API = (1, 41)  # of engine 20.10, the oldest that this was tried with
+_TOGETHER = (
+    "lets sessions reach each other's ports: make it with the bridge driver and the option"
+    " com.docker.network.bridge.enable_icc=false, or remove it and the member makes it"
+)
+_OPEN = (
+    "takes images from anyone, also from sessions and builds, which could put others in the place of the federation's:"
+    " give it accounts, or keep containers from reaching it (docs/registry.md)"
+)
 _ISOLATION = (
     "containers: a session sees its own files and processes, has no rights on this machine, and reaches no other"
     " session if the engine manages iptables"
@@ -47,7 +57,7 @@ async def docker_world(settings: Settings, tell: Tell) -> AsyncIterator[World]:
     network = settings.docker.network or ours.network
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(Engine(host))
-        await _require(engine)
+        await _require(engine, tell)
         registry = await _registry(settings, tell, stack)
         builder = _builder(settings, host, registry, tell)
         proxy = await ensure_proxy(lambda message: tell(Note(message)))
@@ -61,9 +71,19 @@ async def docker_world(settings: Settings, tell: Tell) -> AsyncIterator[World]:
         stack.push_async_callback(hub.stop)
         # After the hub's start, which refuses a state_dir that another member uses.
         await _prepare(engine, network, ours)
+        await _warn(engine, network, settings, tell)
         await asyncio.to_thread(builder.prepare)
-        stack.push_async_callback(builder.close)
-        images = DockerImages(engine, registry, tell)
+        room = EngineRoom(
+            engine,
+            image_prefix=settings.image_prefix,
+            images=settings.docker.images,
+            cache=settings.docker.build_cache,
+            clock=time.time,
+            tell=tell,
+        )
+        room.start()
+        stack.push_async_callback(room.close)
+        images = DockerImages(engine, registry, tell, room.using)
         stack.push_async_callback(images.close)
         access = await stack.enter_async_context(access_to(hub, settings))
         tell(Note(f"Isolation of sessions is {_ISOLATION}"))
@@ -84,16 +104,15 @@ def docker_host(settings: Settings, environ: Mapping[str, str]) -> str:
     return host
 
 
-async def _require(engine: Engine) -> None:
+async def _require(engine: Engine, tell: Tell) -> None:
     try:
-        found = await engine.api_version()
-        if found < _OLDEST_API:
-            version = await engine.version()
-            raise RuntimeFailed(
-                f"the container engine at {engine.host} is {version}: expected 20.10 or newer"
-            )
+        version, info = await engine.told()
     except (EngineDown, EngineRefused) as error:
         raise RuntimeFailed(str(error)) from error
+    if (why := unfit(version, info)) is not None:
+        raise RuntimeFailed(f"the container engine at {engine.host} {why}")
+    for shortcoming in shortcomings(info):
+        tell(Note(shortcoming))
 
 
 async def _registry(settings: Settings, tell: Tell, stack: AsyncExitStack) -> Registry | None:
@@ -111,9 +130,25 @@ async def _prepare(engine: Engine, network: str, ours: Labels) -> None:
     """Removes what an earlier run left, and makes the sessions' network unless the operator has made it."""
     try:
         await _remove(engine, ours.of_state)
+    except (EngineDown, EngineRefused) as error:
+        raise RuntimeFailed(f"what an earlier run left on the engine cannot be removed: {error}") from error
+    try:
         await engine.make_network(network, ours.all)
     except (EngineDown, EngineRefused) as error:
         raise RuntimeFailed(f"docker.network: {network} could not be made: {error}") from error
+
+
+async def _warn(engine: Engine, network: str, settings: Settings, tell: Tell) -> None:
+    """Of what the operator made so that sessions reach what they should not: the member could not hold them back."""
+    try:
+        made = await engine.network(network)
+    except (EngineDown, EngineRefused) as error:
+        raise RuntimeFailed(f"docker.network: {network} cannot be looked at: {error}") from error
+    if not keeps_apart(made):
+        tell(Note(f"docker.network: {network} {_TOGETHER}"))
+    place = registry_place(settings)
+    if place is not None and await open_to_sessions(place, gateway(made)):
+        tell(Note(f"The registry at {place.url} {_OPEN}"))
 
 
 async def _remove(engine: Engine, label: str) -> None:
@@ -140,7 +175,6 @@ def _builder(settings: Settings, host: str, registry: Registry | None, tell: Tel
             pids=build.pids,
             layer=build.layer,
             concurrent=build.concurrent,
-            cache=settings.docker.build_cache,
         ),
         git=GitAccess(
             protocols=sorted({*protocols, "https"}),

@@ -8,13 +8,20 @@ import platform
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 
-from members.adapters.registry import Place, Registry
+from yarl import URL
+
+from members.adapters.registry import Place, Registry, open_registry
 from members.adapters.registry_usage import UsageStore
 from members.core.facts import Tell
+from members.core.model import RegistryState
 from members.service.usage import Recorder
 from members.settings import Settings
+
+_STRANGERS_PATIENCE = 3.0  # seconds; a firewall that swallows our question is as good as a refusal
 
 
 def registry_place(settings: Settings) -> Place | None:
@@ -41,6 +48,36 @@ def docker_config_folder(settings: Settings) -> Path:
     """The folder of Docker's config.json: the setting, else ${DOCKER_CONFIG}, else Docker's own."""
     given = settings.registry.docker_config
     return given or Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+
+
+async def open_to_sessions(place: Place, gateway: str | None) -> bool:
+    """Whether who shows no credentials may push, from where sessions are: `gateway` is this machine's address there.
+
+    A registry that listens to loopback alone is out of their reach. False for kinds whose address is not ours to know.
+    """
+    url = URL(place.url)
+    if place.kind != "distribution" or (_is_loopback(url.host or "") and gateway is None):
+        return False
+    if _is_loopback(url.host or "") and gateway is not None:
+        url = url.with_host(gateway)
+    stranger = replace(
+        place,
+        url=str(url),
+        docker_config=Path("/nonexistent"),
+        username=None,
+        password=None,
+        timeout=min(place.timeout, _STRANGERS_PATIENCE),
+    )
+    async with open_registry(stranger, lambda fact: None) as registry:
+        await registry.check()
+        return registry.state is RegistryState.READY
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 @asynccontextmanager

@@ -27,6 +27,7 @@ class Docker(Section):
 
     host: str | None = None
     network: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{1,62}$")] | None = None
+    images: Size | None = 40 * 1024**3
     build_cache: Size | None = 20 * 1024**3
 
     @field_validator("host")

@@ -21,9 +21,7 @@ TINY = "tiny-base:test"
 LABEL = "repo2docker.repo"
 SHA = "667bf925d2cfa8ae028163f23ff103873c6f6ef5"
 _PROGRAMS = ("sh", "cat", "sleep", "head", "tail", "tr", "yes", "echo", "ls", "dd", "test")
-USUAL = BuildLimits(
-    timeout=240, output=20_000_000, disk=200_000_000, memory=1 << 30, pids=300, concurrent=2, cache=2 << 30
-)
+USUAL = BuildLimits(timeout=240, output=20_000_000, disk=200_000_000, memory=1 << 30, pids=300, concurrent=2)
 
 
 def load_tiny(engine: Engine) -> str:

@@ -19,7 +19,6 @@ from registry_stage import RunningRegistry, start_registry
 from repo2docker_workshop import LABEL, SHA, TINY, USUAL, Workshop, built, git, running
 
 from members.adapters.docker_build import Recipe
-from members.adapters.docker_build_engine import DockerCommand
 from members.core.model import BeyondMember, BuildBroken, BuildFailed, BuildLine, Credentials
 
 pytestmark = [mark.integration, mark.docker]
@@ -64,7 +63,6 @@ async def test_a_dockerfile_is_built_pushed_and_told_as_binderhub_does(
     assert str(workshop.folder) not in "".join(
         line.message for line in lines[2:] if "repo2docker.repo" not in line.message
     )
-    await builder.close()
 
 
 async def test_an_image_is_pushed_with_its_registrys_credentials(workshop: Workshop, tmp_path: Path) -> None:
@@ -80,8 +78,6 @@ async def test_an_image_is_pushed_with_its_registrys_credentials(workshop: Works
         without = workshop.builder(push=True)
         with raises(BuildBroken, match="did not take it"):
             await built(without, source, f"{registry.host}/without/login:1")
-        await builder.close()
-        await without.close()
     finally:
         registry.kill()
 
@@ -97,7 +93,6 @@ async def test_python_repositories_are_built_on_the_base_image_without_conda(
     assert BuildLine("Using VenvPythonBuildPack builder\n", "building") in lines
     run = ("run", "--rm", "--network", "none", "venv/repository:1", "cat", "proof", "appendix")
     assert workshop.engine.run(*run).endswith("made-it\nappended\n")
-    await builder.close()
 
 
 async def test_what_only_other_members_can_build_is_told_as_such(workshop: Workshop, base_image: str) -> None:
@@ -105,21 +100,6 @@ async def test_what_only_other_members_can_build_is_told_as_such(workshop: Works
     builder = workshop.builder(recipe=Recipe("venv", base_image))
     with raises(BeyondMember, match="asks for a conda environment"):
         await told_build("docker/beyond-member", workshop.folder, builder, source, "beyond/member:1")
-    await builder.close()
-
-
-async def test_images_that_lost_their_name_and_old_caches_leave_the_engine(workshop: Workshop) -> None:
-    source = workshop.dockerfile("echo first > /tmp/proof")
-    builder = workshop.builder()
-    await built(builder, source, "renamed/image:1")
-    await builder.close()
-    first = workshop.engine.run("image", "inspect", "--format", "{{.Id}}", "renamed/image:1").strip()
-    workshop.engine.run("tag", TINY, "renamed/image:1")
-    docker = DockerCommand(workshop.engine.host, workshop.engine.docker_config, os.environ["PATH"])
-    await asyncio.to_thread(docker.clear, 0)
-    assert first not in workshop.engine.run("image", "ls", "--all", "--no-trunc", "--quiet")
-    assert "renamed/image" in workshop.engine.run("image", "ls")
-    assert workshop.engine.run("system", "df", "--format", "{{.Type}} {{.Size}}").count("Build Cache 0B") == 1
 
 
 async def test_without_a_registry_the_image_stays_on_the_engine(workshop: Workshop) -> None:
@@ -136,7 +116,6 @@ async def test_without_a_registry_the_image_stays_on_the_engine(workshop: Worksh
     )
     again = await built(builder, source, "stays/here:1")
     assert again[-1].message.startswith("Reusing existing image")
-    await builder.close()
 
 
 async def test_the_end_of_a_failing_build_is_what_binderhub_was_recorded_to_send(workshop: Workshop) -> None:
@@ -155,7 +134,6 @@ async def test_the_end_of_a_failing_build_is_what_binderhub_was_recorded_to_send
         assert str(our["message"])[:40] == str(their["message"])[:40]
     assert [event for event in ours if event.get("phase") == "failed"] == ours[-1:]
     assert workshop.left_over() == []
-    await builder.close()
 
 
 async def test_a_flood_of_output_is_cut_and_the_build_goes_on(workshop: Workshop) -> None:
@@ -163,7 +141,6 @@ async def test_a_flood_of_output_is_cut_and_the_build_goes_on(workshop: Workshop
     builder = workshop.builder()
     lines = await built(builder, source, "flood/clipped:1")
     assert sum(len(line.message) for line in lines) < 20_000_000
-    await builder.close()
 
 
 async def test_a_build_that_prints_more_than_it_may_is_ended(workshop: Workshop, marker: str) -> None:
@@ -173,7 +150,6 @@ async def test_a_build_that_prints_more_than_it_may_is_ended(workshop: Workshop,
         await told_build("docker/output-too-long", workshop.folder, builder, source, "flood/ended:1")
     await until_gone(f"sleep {marker}")
     assert workshop.left_over() == []
-    await builder.close()
 
 
 async def test_a_sleeping_build_is_ended_at_its_time_limit(workshop: Workshop, marker: str) -> None:
@@ -183,7 +159,6 @@ async def test_a_sleeping_build_is_ended_at_its_time_limit(workshop: Workshop, m
         await told_build("docker/build-timeout", workshop.folder, builder, source, "sleeping/build:1")
     await until_gone(f"sleep {marker}")
     assert workshop.left_over() == []
-    await builder.close()
 
 
 async def test_a_build_that_is_left_in_a_step_leaves_nothing(workshop: Workshop, marker: str) -> None:
@@ -201,7 +176,6 @@ async def test_a_build_that_is_left_in_a_step_leaves_nothing(workshop: Workshop,
     assert running(str(workshop.state_dir)) == []
     assert workshop.left_over() == []
     assert workshop.engine.run("image", "ls", "--quiet", "left/early") == ""
-    await builder.close()
 
 
 async def test_a_member_killed_in_mid_build_leaves_nothing_running_and_the_next_one_tidies_up(
@@ -225,7 +199,7 @@ async def test_a_member_killed_in_mid_build_leaves_nothing_running_and_the_next_
     await until_gone(marker)
     await until_gone(str(workshop.state_dir))
     assert len(workshop.left_over()) == 1
-    await workshop.builder().close()
+    workshop.builder()
     assert workshop.left_over() == []
 
 
@@ -235,7 +209,6 @@ async def test_a_repository_larger_than_the_limit_is_not_fetched_whole(workshop:
     with raises(BuildFailed, match=r"more than 0\.02 GB were fetched"):
         await told_build("docker/repository-too-large", workshop.folder, builder, source, "too/large:1")
     assert workshop.left_over() == []
-    await builder.close()
 
 
 async def test_a_step_that_wants_too_much_memory_is_killed(workshop: Workshop) -> None:
@@ -243,7 +216,6 @@ async def test_a_step_that_wants_too_much_memory_is_killed(workshop: Workshop) -
     builder = workshop.builder(limits=replace(USUAL, memory=200 << 20))
     with raises(BuildFailed, match="A step was killed"):
         await told_build("docker/step-killed", workshop.folder, builder, source, "hungry/step:1")
-    await builder.close()
 
 
 async def test_a_step_that_writes_without_end_is_killed(workshop: Workshop, marker: str) -> None:
@@ -252,7 +224,6 @@ async def test_a_step_that_writes_without_end_is_killed(workshop: Workshop, mark
     with raises(BuildFailed, match="A step was killed"):
         await built(builder, source, "writing/step:1")
     await until_gone(f"sleep {marker}")
-    await builder.close()
 
 
 async def test_a_fork_bomb_finds_an_end(workshop: Workshop) -> None:
@@ -263,7 +234,6 @@ async def test_a_fork_bomb_finds_an_end(workshop: Workshop) -> None:
         await built(builder, source, "fork/bomb:1")
     assert len(running("sleep 30")) < 300
     await until_gone("sleep 30")
-    await builder.close()
 
 
 @mark.parametrize("name", ["Dockerfile", "binder/runtime.txt"])
@@ -278,7 +248,6 @@ async def test_a_link_to_a_file_of_the_host_is_refused(workshop: Workshop, name:
     with raises(BuildFailed, match=f"{name} is a link that leads out of the repository") as caught:
         await built(builder, source, "link/out:1")
     assert "SECRET" not in str(caught.value)
-    await builder.close()
 
 
 async def test_a_submodule_cannot_name_a_folder_of_the_host(workshop: Workshop) -> None:
@@ -293,4 +262,24 @@ async def test_a_submodule_cannot_name_a_folder_of_the_host(workshop: Workshop) 
     builder = workshop.builder()
     with raises(BuildFailed):
         await built(builder, source, "stolen/files:1")
-    await builder.close()
+
+
+async def test_what_a_build_leaves_in_a_cache_is_there_for_its_own_repository_alone(
+    workshop: Workshop,
+) -> None:
+    """Or one repository could put packages of its making into pip's cache of all others."""
+
+    def dockerfile(step: str) -> str:
+        return f"FROM {TINY}\nRUN --mount=type=cache,id=pip,target=/cache {step}\n"
+
+    builder = workshop.builder()
+    first = workshop.repository({"Dockerfile": dockerfile("echo poison > /cache/package")}, name="first")
+    await built(builder, first, "cached/first:1")
+    again = workshop.folder / "repositories" / "first"
+    (again / "Dockerfile").write_text(dockerfile("test -e /cache/package"))
+    await built(builder, workshop.commit(again), "cached/first:2")
+    other = workshop.repository({"Dockerfile": dockerfile("test ! -e /cache/package")}, name="other")
+    await built(builder, other, "cached/other:1")
+    (again / "Dockerfile").write_text(dockerfile("false"))
+    with raises(BuildFailed, match=r"'--build-arg', 'NB_UID=1000', '--file'"):
+        await built(builder, workshop.commit(again), "cached/first:3")

@@ -32,7 +32,6 @@ async def test_a_registry_that_is_down_is_the_members_fault(workshop: Workshop, 
         await told_build(
             "docker/registry-down", workshop.folder, builder, repository, f"{registry.host}/down/before:1"
         )
-    await builder.close()
 
 
 async def test_a_registry_that_goes_in_mid_push_is_the_members_fault(
@@ -46,7 +45,6 @@ async def test_a_registry_that_goes_in_mid_push_is_the_members_fault(
             await built(builder, repository, f"{proxy.host}/down/during:1")
         assert proxy.sent > 1_000_000
     assert workshop.left_over() == []
-    await builder.close()
 
 
 class StopsAt:
@@ -78,7 +76,6 @@ async def test_an_engine_stopped_in_mid_build_is_the_members_fault(tmp_path: Pat
         assert workshop.left_over() == []
         with raises(BuildBroken, match="does not answer"):
             builder.prepare()
-        await builder.close()
     finally:
         await asyncio.to_thread(engine.stop)
 
@@ -93,7 +90,6 @@ async def test_a_registry_that_takes_nothing_more_is_given_up(
         with raises(BuildBroken, match="registry of images took nothing for 15 seconds"):
             await built(builder, repository, f"{proxy.host}/stalled/push:1")
     assert workshop.left_over() == []
-    await builder.close()
 
 
 @mark.parametrize("scheme", ["git", "http"])
@@ -104,7 +100,6 @@ async def test_a_git_server_that_hangs_is_given_up(workshop: Workshop, scheme: s
         with raises(BuildBroken, match="repository's server sent nothing for 2 seconds"):
             await built(builder, source(f"{scheme}://{proxy.host}/hangs.git", SHA), "hanging/git:1")
         assert workshop.left_over() == []
-        await builder.close()
 
 
 async def test_a_git_server_that_is_down_is_not_the_repositorys_fault(workshop: Workshop) -> None:
@@ -117,7 +112,6 @@ async def test_a_git_server_that_is_down_is_not_the_repositorys_fault(workshop: 
             source("http://127.0.0.1:9/down.git", SHA),
             "down/git:1",
         )
-    await builder.close()
 
 
 async def test_a_full_disk_is_the_members_fault(workshop: Workshop, tmp_path: Path) -> None:
@@ -131,7 +125,6 @@ async def test_a_full_disk_is_the_members_fault(workshop: Workshop, tmp_path: Pa
         assert workshop.left_over() == []
     finally:
         subprocess.run(["umount", builds], check=True)
-    await builder.close()
 
 
 async def test_without_buildx_a_member_says_so_at_its_start(

@@ -143,7 +143,8 @@ def test_the_command_line_is_binderhubs() -> None:
 def test_the_members_own_secrets_are_not_in_a_builds_environment(tmp_path: Path) -> None:
     own = {"PATH": "/usr/bin", "JUPYTERHUB_API_TOKEN": "secret", "HTTPS_PROXY": "http://proxy"}
     given = repo2docker_command.environment(
-        own, root=tmp_path, docker_host="unix:///x", is_git=True, git_credentials=None, buildpacks=None, base_image=None
+        own, root=tmp_path, docker_host="unix:///x", is_git=True, git_credentials=None, buildpacks=None,
+        base_image=None, cache_space="",
     )  # fmt: skip
     assert "secret" not in given.values()
     assert given["HTTPS_PROXY"] == "http://proxy"
@@ -155,7 +156,7 @@ def fill(folder: Path, config: str, secret: str | None, host: str) -> str:
     (folder / "gitconfig").write_text(config)
     variables = repo2docker_command.environment(
         {"PATH": os.environ["PATH"]}, root=folder, docker_host="", is_git=True, git_credentials=secret, buildpacks=None,
-        base_image=None,
+        base_image=None, cache_space="",
     )  # fmt: skip
     question = f"protocol=https\nhost={host}\n\n"
     command = ["git", "credential", "fill"]
@@ -241,6 +242,15 @@ def test_limits_of_control_groups_of_version_2(tmp_path: Path) -> None:
     assert (ours / "step/memory.max").read_text() == "100\n"
     assert (ours / "step/pids.max").read_text() == "9\n"
     assert (tmp_path / "cgroup/other/buildkit/pids.max").read_text() == "max\n"
+
+    second = StepLimits(
+        memory=150, pids=4, layer=1, steps=1, engine_root=Path("/var/lib/docker"),
+        root=tmp_path / "cgroup", proc=tmp_path / "proc",
+    )  # fmt: skip
+    for member in (second, limits, second):  # of another member on this engine, whichever looks last
+        assert member.hold()
+        assert [(ours / name).read_text() for name in ("memory.max", "pids.max")] == ["200\n", "18\n"]
+        assert [(ours / "step" / name).read_text() for name in ("memory.max", "pids.max")] == ["100\n", "4\n"]
 
 
 def test_without_an_engine_on_this_machine_there_are_no_limits(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,11 +14,14 @@ from contract_member import told_pull
 from engine_stage import Engine, start_engine
 from registry_stage import RunningRegistry, start_registry
 
+from members.adapters import docker_images
 from members.adapters import engine as adapter
 from members.adapters.docker_images import DockerImages
 from members.adapters.engine import EngineDown
+from members.adapters.engine_room import EngineRoom
 from members.adapters.registry import Place, open_registry
-from members.core.model import BuildBroken, LaunchFailed
+from members.core.model import BuildBroken, Credentials, LaunchFailed
+from members.core.shelf import Shelf, Shelved
 
 pytestmark = [pytest.mark.integration, pytest.mark.docker]
 _LAYER = 20 * 1024**2  # bytes that do not compress
@@ -51,13 +55,17 @@ async def images(engine: Engine, url: str | None, *, cache: str | None = None) -
     """The store of a member on this engine."""
     async with adapter.Engine(engine.host) as client:
         if url is None:
-            yield DockerImages(client, None, print)
+            yield DockerImages(client, None, print, nothing)
             return
         place = Place("distribution", url, "127.0.0.1/x", engine.docker_config, cache=cache, timeout=5.0)
         async with open_registry(place, print) as registry:
-            store = DockerImages(client, registry, print)
+            store = DockerImages(client, registry, print, nothing)
             yield store
             await store.close()
+
+
+async def nothing(image: str) -> None:
+    """No room is made here."""
 
 
 async def fetched(store: DockerImages, image: str) -> list[str]:
@@ -178,9 +186,120 @@ async def test_without_a_registry_the_engine_is_the_store(
         assert await fetched(store, pushed) == []
 
 
+def put(engine: Engine, folder: Path, name: str, *, label: str = "repo2docker.repo") -> str:
+    """An image of 3 MB of its own, on the engine."""
+    (folder / "content").write_bytes(os.urandom(3 << 20))
+    (folder / "Dockerfile").write_text(f'FROM scratch\nLABEL {label}=x\nCOPY content /\nCMD ["/x"]\n')
+    engine.run("build", "--quiet", "--tag", name, str(folder))
+    return name
+
+
+async def test_room_is_made_by_the_longest_unused(other: Engine, tmp_path: Path) -> None:
+    """And by nothing that somebody uses, just used, or named otherwise than builds do."""
+    prefix = "127.0.0.1:5000/room-"
+    old, older, running, twice, fresh = (
+        put(other, tmp_path, f"{prefix}{name}-0123ab:1") for name in ("a", "b", "c", "d", "e")
+    )
+    foreign = [
+        put(other, tmp_path, f"{prefix}f-0123ab:1", label="other"),
+        put(other, tmp_path, f"{prefix}f:1"),
+        put(other, tmp_path, "127.0.0.1:5000/f-0123ab:1"),
+    ]
+    other.run("tag", twice, "mine:1")
+    other.run("create", "--name", "holds", running)
+    lost = put(other, tmp_path, "nameless:1")
+    nameless = other.run("image", "inspect", "--format", "{{.Id}}", lost).strip()
+    other.run("tag", old, lost)
+    other.run("rmi", lost)
+    now = time.time() + 3 * 3600
+
+    def left() -> set[str]:
+        return set(other.run("images", "--format", "{{.Repository}}:{{.Tag}}").split())
+
+    async with adapter.Engine(other.host) as engine:
+
+        def room(limit: int | None) -> EngineRoom:
+            return EngineRoom(
+                engine, image_prefix=prefix, images=limit, cache=0, clock=lambda: now, tell=print
+            )
+
+        usual = room(None)
+        assert await usual.make() == []
+        assert nameless not in other.run("image", "ls", "--all", "--no-trunc", "--quiet")
+        assert other.run("system", "df", "--format", "{{.Type}} {{.Size}}").count("Build Cache 0B") == 1
+        taken = (await engine.shelf()).taken(prefix)
+        assert await room(taken).make() == []
+        # Two of 3 MB must go, of which `older` was used last before `old` was.
+        narrow = room(taken - (4 << 20))
+        now -= 7200
+        await narrow.using(old)
+        now += 7200
+        await narrow.using(fresh)
+        assert await narrow.make() == [older, old]
+        await narrow.using(fresh)
+        none = room(1)
+        await none.using(fresh)
+        assert await none.make() == []
+    assert {running, twice, "mine:1", fresh, *foreign} <= left()
+    assert not {old, older} & left()
+    other.run("rm", "holds")
+
+
+async def test_a_pull_that_never_comes_to_an_end_is_given_up(
+    registry: RunningRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Dripping(adapter.Engine):
+        async def has(self, image: str) -> bool:
+            return False
+
+        async def pull(self, image: str, credentials: Credentials | None = None) -> AsyncIterator[str]:
+            while True:
+                yield "Pulling the image: 1 of 1000 MB\n"
+                await asyncio.sleep(0.05)
+
+    monkeypatch.setattr(docker_images, "_PULL_LIMIT", 0.3)
+    place = Place("distribution", registry.url, f"{registry.host}/x", tmp_path)
+    async with asyncio.timeout(20), open_registry(place, print) as opened:
+        store = DockerImages(Dripping("unix:///x"), opened, print, nothing)
+        with pytest.raises(LaunchFailed, match="could not be pulled within"):
+            await fetched(store, f"{registry.host}/x-012345:1")
+        await store.close()
+
+
+async def test_an_image_wanted_while_it_leaves_is_waited_for() -> None:
+    """Or a launch would find it, and the container's start would not."""
+    order: list[str] = []
+    leaving = asyncio.Event()
+
+    class Leisurely(adapter.Engine):
+        async def clear(self, cache: int | None) -> None: ...
+
+        async def came(self, image: str) -> float:
+            return 0.0
+
+        async def shelf(self) -> Shelf:
+            return Shelf((Shelved(("x-0123ab:1",), 9, 0, built=True),), 9 if not order else 0)
+
+        async def untag(self, image: str) -> None:
+            leaving.set()
+            await asyncio.sleep(0.05)
+            order.append("gone")
+
+    room = EngineRoom(
+        Leisurely("unix:///x"), image_prefix="", images=1, cache=None, clock=time.time, tell=print
+    )
+    making = asyncio.create_task(room.make())
+    await leaving.wait()
+    await room.using("another:1")
+    assert order == []
+    await room.using("x-0123ab:1")
+    assert order == ["gone"]
+    assert await making == ["x-0123ab:1"]
+
+
 async def test_an_engine_that_is_not_there(tmp_path: Path) -> None:
     async with adapter.Engine(f"unix://{tmp_path}/no.sock") as gone:
-        store = DockerImages(gone, None, print)
+        store = DockerImages(gone, None, print, nothing)
         assert not await store.check()
         with pytest.raises(BuildBroken, match="engine of this member does not answer"):
             await store.has("any:1")

@@ -165,8 +165,9 @@ async def test_an_engine_that_goes_and_comes_back(engine: Engine, images: None, 
         assert not await member.world.store.check()
         assert (await member.world.hub.check()).ok
         assert await run(member.http, staying.url, token, "1+1") == "2"
-        with pytest.raises(LaunchFailed, match="The container engine does not answer"):
-            await told_start("docker/engine-down", tmp_path, member.world.hub, PLAIN)
+        async with asyncio.timeout(30):  # of a removal's own minute
+            with pytest.raises(LaunchFailed, match="The container engine does not answer"):
+                await told_start("docker/engine-down", tmp_path, member.world.hub, PLAIN)
         with pytest.raises(LaunchFailed, match="container engine of this member does not answer"):
             assert [line async for line in member.world.store.fetch(PLAIN)]
         removal = asyncio.create_task(leaving.remove())

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from members.adapters import hub_parameters
 from members.adapters.hub_parameters import Accounts, DockerSessions, HubParameters, ProcessSessions, Sessions
 from members.core.labels import labels
 from members.core.model import Isolation
 from members.core.pullprogress import PullProgress
+from members.hub.engine_watch import EngineWatch
 from members.hub.turns import Turns
 
 
@@ -114,3 +117,67 @@ def test_parameters_come_over_as_they_were(tmp_path: Path, sessions: Sessions, h
     hub_parameters.write(written, tmp_path / "file")
     assert hub_parameters.read(tmp_path / "file") == written
     assert written.own_url == f"http://{own}:8000/"
+
+
+class AnEngine:
+    """Tells of ends, and removes what it is told to when it can."""
+
+    def __init__(self) -> None:
+        self.streams = 0
+        self.stuck = True
+        self.removed: list[str] = []
+        self.says: asyncio.Queue[str] = asyncio.Queue()
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        assert json.loads(request.query["filters"])["label"] == ["binder.run=1"]
+        self.streams += 1
+        stream = web.StreamResponse()
+        await stream.prepare(request)
+        while name := await self.says.get():
+            await stream.write(json.dumps({"Actor": {"Attributes": {"name": name}}}).encode() + b"\n")
+        return stream
+
+    async def remove(self, request: web.Request) -> web.Response:
+        if self.stuck:
+            return web.Response(status=500)
+        self.removed.append(request.match_info["name"])
+        return web.Response(status=204)
+
+
+async def test_an_engines_word_of_ends_is_followed_and_what_stayed_is_removed_when_it_is_back(
+    tmp_path: Path,
+) -> None:
+    engine = AnEngine()
+    app = web.Application()
+    app.add_routes([web.get("/events", engine.events), web.delete("/containers/{name}", engine.remove)])
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    watch, ended = EngineWatch(str(tmp_path / "engine.sock"), "binder.run=1"), asyncio.Queue[str]()
+
+    async def look(name: str) -> None:
+        await ended.put(name)
+
+    watch.left_behind("early")
+    watch.follow("a", lambda: look("a"))
+    watch.follow("b", lambda: look("b"))
+    await watch.clear("early")  # nobody is there yet
+    await web.UnixSite(runner, str(tmp_path / "engine.sock")).start()
+    async with asyncio.timeout(20):
+        assert {await ended.get(), await ended.get()} == {"a", "b"}  # who knows what happened meanwhile
+        watch.forget("a")
+        for name in ("stranger", "a", "b"):
+            await engine.says.put(name)
+        assert await ended.get() == "b"
+        watch.left_behind("left")
+        watch.left_behind("again")
+        await watch.clear("again")
+        assert engine.removed == []  # it could not
+        engine.stuck = False
+        await watch.clear("again")
+        assert engine.removed == ["again"]
+        await engine.says.put("")  # the stream ends
+        assert await ended.get() == "b"
+        assert sorted(engine.removed) == ["again", "early", "left"]
+    await watch.close()
+    await runner.cleanup()
+    assert ended.empty()
