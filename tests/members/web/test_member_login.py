@@ -3,14 +3,17 @@
 The login itself is tested against a real JupyterHub in tests/members/hub/test_login.py.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
+from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 from aiohttp.test_utils import TestServer
 from member_fakes import Listener
 from pytest import fixture, mark
 from test_member_build import EVENTS, Told, make_app
+from yarl import URL
 
 from members.core.model import LoginFailed
 from members.core.ratelimit import RateLimiter
@@ -107,3 +110,57 @@ async def test_where_nobody_logs_in_the_callback_is_a_page_like_any_other(launch
         http.get("/oauth_callback?code=x&state=y") as page,
     ):
         assert page.status == 200
+
+
+def state_of(page: aiohttp.ClientResponse) -> str:
+    return parse_qs(urlsplit(page.headers["Location"]).query)["state"][0]
+
+
+async def address(member: aiohttp.ClientSession) -> URL:
+    async with member.get("/static/member.css") as answer:
+        return answer.url.origin()
+
+
+def browser(base: URL) -> aiohttp.ClientSession:
+    """One that keeps cookies of addresses without a name, and sends those meant for https as well."""
+    jar = aiohttp.CookieJar(unsafe=True, treat_as_secure_origin=base)
+    return aiohttp.ClientSession(base_url=base, cookie_jar=jar)
+
+
+@mark.parametrize("path", ["//evil.example/x?y", "/\\evil.example/", "///evil.example"])
+async def test_nobody_is_led_to_another_site_after_the_login(
+    member: aiohttp.ClientSession, path: str
+) -> None:
+    """`https://member//evil.example/` is a page of the member; as a Location it is one of evil.example."""
+    base = await address(member)
+    async with browser(base) as http:
+        async with http.get(URL(f"{base}{path}", encoded=True), allow_redirects=False) as page:
+            query = {"state": state_of(page), "code": "ada"}
+        async with http.get("/oauth_callback", params=query, allow_redirects=False) as back:
+            assert back.status == 302
+            location = back.headers["Location"]
+    assert location.startswith("/evil.example"), location
+
+
+async def test_pages_that_are_opened_at_once_all_find_their_way_back(member: aiohttp.ClientSession) -> None:
+    """As when a browser restores its tabs, or asks for an icon beside the page."""
+    async with browser(await address(member)) as http:
+        states = []
+        for path in ("/v2/gh/u/one/HEAD", "/v2/gh/u/two/HEAD"):
+            async with http.get(path, allow_redirects=False) as page:
+                states.append(state_of(page))
+        for state, name in zip(states, ("one", "two"), strict=True):
+            query = {"state": state, "code": "ada"}
+            async with http.get("/oauth_callback", params=query, allow_redirects=False) as back:
+                assert (back.status, back.headers.get("Location")) == (302, f"/v2/gh/u/{name}/HEAD")
+
+
+@mark.parametrize("cookie", ["binder-visitor=\udcff.\udcff.x", "binder-visitor=a.b.c", "binder-login=\udcff"])
+async def test_cookies_that_nobody_made_here_are_no_error(member: aiohttp.ClientSession, cookie: str) -> None:
+    base = await address(member)
+    for path, status in (("/oauth_callback?state=x", b"400"), ("/", b"302")):
+        reader, writer = await asyncio.open_connection(base.host, base.port)
+        head = f"GET {path} HTTP/1.1\r\nHost: m\r\nConnection: close\r\nCookie: {cookie}\r\n\r\n"
+        writer.write(head.encode("utf-8", "surrogateescape"))
+        assert (await reader.readline()).split()[1] == status
+        writer.close()
