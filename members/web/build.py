@@ -34,10 +34,11 @@ async def build(request: web.Request) -> web.StreamResponse:
     if request.method == "HEAD":
         return web.Response(headers=_HEADERS)
     launches = request.app[LAUNCHES]
+    if (refusal := await gate.check(request)) is not None:
+        return _only(refusal)
+    # From here to its listener nothing is awaited for a launch that is known, or it could be given up in between.
     known = launches.find(request.headers.get("Last-Event-ID", ""), launch_request(request))
-    # The id is the proof that this visitor's launch was let in before.
-    refusal = await (gate.check(request) if known is None else gate.check_again(request))
-    if refusal is not None:
+    if known is None and (refusal := await gate.check_new(request)) is not None:
         return _only(refusal)
     launch, after = known or (launches.begin(launch_request(request)), 0)
     with launches.listening(launch, after) as listener:

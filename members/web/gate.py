@@ -54,14 +54,14 @@ GATE = web.AppKey("gate", Gate)
 
 
 async def check(request: web.Request) -> Event | None:
-    """The event that refuses this launch, or None. To be asked before the stream's headers are sent."""
+    """The event that refuses this request, or None. To be asked first, and of who comes back to a launch too."""
+    return await _first(EVERY_REQUEST, request)
+
+
+async def check_new(request: web.Request) -> Event | None:
+    """What is asked after `check` of who comes back to no launch of their own: else something would be spent on
+    it a second time, and its token may have expired since."""
     return await _first(NEW_LAUNCH, request)
-
-
-async def check_again(request: web.Request) -> Event | None:
-    """As `check`, for a client that comes back to a launch of its own: nothing is spent on it a second time,
-    and its token may have expired since."""
-    return await _first(SAME_LAUNCH, request)
 
 
 def visit(request: web.Request) -> Visit:
@@ -141,9 +141,9 @@ async def build_only(request: web.Request) -> Event | None:
     return None
 
 
-# BinderHub's order.
-NEW_LAUNCH: Sequence[Check] = (banned, accept, logged_in, build_token, rate_limit, build_only)
-SAME_LAUNCH: Sequence[Check] = (banned, accept)
+# BinderHub's order, in two parts.
+EVERY_REQUEST: Sequence[Check] = (banned, accept, logged_in)
+NEW_LAUNCH: Sequence[Check] = (build_token, rate_limit, build_only)
 
 
 def wants_build_only(request: web.Request) -> bool:

@@ -10,9 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 from aiohttp.test_utils import TestServer
-from member_fakes import Listener
+from member_fakes import Listener, until
 from pytest import fixture, mark
-from test_member_build import EVENTS, Told, make_app
+from test_member_build import EVENTS, GRACE, ID, Told, make_app
 from yarl import URL
 
 from members.core.model import LoginFailed
@@ -21,10 +21,13 @@ from members.web.gate import Gate
 from members.web.login import Visitors
 
 PATH = "/build/gh/u/r/HEAD"
+SOON = aiohttp.ClientTimeout(10)
 
 
 class Tokens:
     """The port `Login`: whose API tokens are whose. One of them makes the hub fall silent."""
+
+    pause = 0.0  # seconds that the hub takes to say so
 
     def page(self, state: str) -> str:
         return f"https://hub.example.org/login?state={state}"
@@ -35,7 +38,8 @@ class Tokens:
     async def whose(self, token: str) -> str | None:
         if token == "silence":
             raise LoginFailed("JupyterHub does not answer.")
-        return {"adas": "ada"}.get(token)
+        await asyncio.sleep(self.pause)
+        return {"adas": "ada", "graces": "grace"}.get(token)
 
 
 @fixture
@@ -49,7 +53,10 @@ def launches() -> Told:
 async def member(launches: Told) -> AsyncIterator[aiohttp.ClientSession]:
     gate = Gate(limiter=RateLimiter(1, 3600))
     app = make_app(launches, Listener(), gate, visitors=Visitors(Tokens(), secure=True))
-    async with TestServer(app) as server, aiohttp.ClientSession(base_url=server.make_url("/")) as http:
+    async with (
+        TestServer(app) as server,
+        aiohttp.ClientSession(base_url=server.make_url("/"), timeout=SOON) as http,
+    ):
         yield http
 
 
@@ -76,6 +83,38 @@ async def test_a_users_launch_is_theirs_and_is_not_counted(
     for _ in range(3):
         assert (await event(member, Authorization="token adas"))["message"] == "the end\n"
     assert [request.user for request in launches.requests] == ["ada"] * 3
+
+
+async def test_nobody_comes_back_to_another_visitors_launch(
+    member: aiohttp.ClientSession, launches: Told
+) -> None:
+    """Even with the id of its events, which is a secret: the stream tells the session's token."""
+    launches.gate.clear()
+    came = {"Last-Event-ID": f"{ID}.1"}
+    async with member.get(PATH, headers=EVENTS | {"Authorization": "token adas"}) as first:
+        assert await first.content.readline() == f"id: {ID}.1\n".encode()
+        assert (await event(member, **came))["message"] == "Forbidden\n"
+        launches.gate.set()
+        assert (await event(member, **came, Authorization="token graces"))["phase"] == "failed"
+        assert [request.user for request in launches.requests] == ["ada", "grace"], "a launch of her own"
+
+
+async def test_a_launch_that_is_given_up_while_the_hub_is_asked_begins_anew(launches: Told) -> None:
+    hub = Tokens()
+    async with (
+        TestServer(make_app(launches, Listener(), visitors=Visitors(hub, secure=True))) as server,
+        aiohttp.ClientSession(base_url=server.make_url("/"), timeout=SOON) as http,
+    ):
+        launches.gate.clear()
+        ada = {"Authorization": "token adas"}
+        async with http.get(PATH, headers=EVENTS | ada) as first:
+            await first.content.readline()
+        hub.pause = 2 * GRACE
+        came = asyncio.create_task(event(http, **ada, **{"Last-Event-ID": f"{ID}.1"}))
+        await until(lambda: launches.left == 1)
+        launches.gate.set()
+        assert (await came)["message"] == "the end\n"
+        assert len(launches.requests) == 2
 
 
 async def test_a_hub_that_cannot_tell_is_the_members_fault(
@@ -106,7 +145,7 @@ async def test_machines_are_not_asked(member: aiohttp.ClientSession, path: str) 
 async def test_where_nobody_logs_in_the_callback_is_a_page_like_any_other(launches: Told) -> None:
     async with (
         TestServer(make_app(launches, Listener())) as server,
-        aiohttp.ClientSession(base_url=server.make_url("/")) as http,
+        aiohttp.ClientSession(base_url=server.make_url("/"), timeout=SOON) as http,
         http.get("/oauth_callback?code=x&state=y") as page,
     ):
         assert page.status == 200
