@@ -42,8 +42,11 @@ async def build(request: web.Request) -> web.StreamResponse:
         return _only(refusal)
     launch, after = known or (launches.begin(launch_request(request)), 0)
     with launches.listening(launch, after) as listener:
-        # A browser's EventSource that has all of it would ask for ever; this status tells it to stop.
-        return web.Response(status=204) if listener.over else await _told(request, listener)
+        # A browser's EventSource that has all of it would ask for ever; this status tells it to stop. No cache may
+        # keep it: it is of this client, and others ask at the same address.
+        if listener.over:
+            return web.Response(status=204, headers={"Cache-Control": "no-store"})
+        return await _told(request, listener)
 
 
 def launch_request(request: web.Request) -> LaunchRequest:
