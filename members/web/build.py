@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import suppress
 
 from aiohttp import web
 
@@ -72,10 +71,15 @@ def _only(event: Event) -> web.Response:
 
 async def _told(request: web.Request, listener: Listener) -> web.StreamResponse:
     response = web.StreamResponse(headers=_HEADERS)
-    with suppress(ConnectionError, TimeoutError):
+    try:
         await response.prepare(request)
         await _send_all(response, listener)
         await response.write_eof()
+    except ConnectionError:
+        pass  # the visitor left while we wrote
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()  # else the server would wait on until all of it is read
     return response
 
 
@@ -128,5 +132,6 @@ def encode(event: Event) -> bytes:
 
 
 async def _write(response: web.StreamResponse, data: bytes) -> None:
+    """Raises ConnectionError for a visitor who has left, TimeoutError for one who reads nothing."""
     async with asyncio.timeout(_WRITE_TIMEOUT):
         await response.write(data)
