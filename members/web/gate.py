@@ -86,7 +86,8 @@ async def accept(request: web.Request) -> Event | None:
 
 
 async def logged_in(request: web.Request) -> Event | None:
-    """Where visitors log in, a launch is somebody's."""
+    """Where visitors log in, a launch is somebody's, and their wish: a cookie alone also comes with what the page
+    of another site asks for, such as a notebook on a port beside this one."""
     visitors = request.app.get(VISITORS)
     if visitors is None:
         return None
@@ -94,10 +95,15 @@ async def logged_in(request: web.Request) -> Event | None:
         name = await visitors.user(request)
     except LoginFailed as error:
         return phases.refused(502, str(error))
-    if name is None:
+    if name is None or ("Authorization" not in request.headers and _of_another_site(request)):
         return phases.refused(403, "Forbidden")
     request[_USER] = name
     return None
+
+
+def _of_another_site(request: web.Request) -> bool:
+    """Whether a browser says that the page which asks is of another origin. Old browsers say nothing."""
+    return request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin"
 
 
 def user(request: web.Request) -> str | None:

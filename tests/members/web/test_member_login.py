@@ -194,6 +194,23 @@ async def test_pages_that_are_opened_at_once_all_find_their_way_back(member: aio
                 assert (back.status, back.headers.get("Location")) == (302, f"/v2/gh/u/{name}/HEAD")
 
 
+@mark.parametrize(
+    ("site", "message"),
+    [("same-origin", "the end\n"), ("same-site", "Forbidden\n"), ("cross-site", "Forbidden\n")],
+)
+async def test_no_other_sites_page_launches_with_a_visitors_cookie(
+    member: aiohttp.ClientSession, site: str, message: str
+) -> None:
+    async with browser(await address(member)) as http:
+        async with http.get("/", allow_redirects=False) as page:
+            query = {"state": state_of(page), "code": "ada"}
+        async with http.get("/oauth_callback", params=query, allow_redirects=False) as back:
+            assert back.status == 302
+        assert (await event(http, **{"Sec-Fetch-Site": site}))["message"] == message
+        adas = {"Sec-Fetch-Site": site, "Authorization": "token adas"}
+        assert (await event(http, **adas))["message"] == "the end\n", "who has a token means it"
+
+
 @mark.parametrize("cookie", ["binder-visitor=\udcff.\udcff.x", "binder-visitor=a.b.c", "binder-login=\udcff"])
 async def test_cookies_that_nobody_made_here_are_no_error(member: aiohttp.ClientSession, cookie: str) -> None:
     base = await address(member)
