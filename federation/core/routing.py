@@ -44,13 +44,15 @@ def decide(
     headroom: int,
     dice: Dice,
     tried: Collection[str] = (),
-    builder: str | None = None,
+    builders: Sequence[str] = (),
 ) -> Decision:
     """The order in which members are tried for this launch, without those `tried` already.
 
-    `builder` may be building this version now. It comes first, even when launches under way have taken all its
-    seats: one of two builds would be for nothing, and waiting for the build takes no seat.
+    `builders` may be building this version now. The first of them that can be joined comes first, even when
+    launches under way have taken all its seats: one of two builds would be for nothing, and waiting for the build
+    takes no seat. One that died in its build is still named by the launches that have not noticed yet.
     """
+    builder = _joined(views, builders, tried)
     reasons = [(view, _excluded(view, headroom, tried, builder)) for view in views]
     fit = [view for view, reason in reasons if reason is None]
     exclusions = tuple(Exclusion(view.member.name, reason) for view, reason in reasons if reason is not None)
@@ -72,10 +74,16 @@ def decide(
     return Decision(launch, candidates, exclusions, why, last_resort=not fit and bool(candidates))
 
 
+def _joined(views: Sequence[MemberView], builders: Sequence[str], tried: Collection[str]) -> str | None:
+    """Whose build further launches wait for."""
+    well = {view.member.name for view in views if joinable(view)}.difference(tried)
+    return next((name for name in builders if name in well), None)
+
+
 def _excluded(view: MemberView, headroom: int, tried: Collection[str], builder: str | None) -> str | None:
     if view.member.name in tried:
         return "already tried"
-    if view.member.name == builder and joinable(view):
+    if view.member.name == builder:
         return None
     return unfit(view, headroom)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 from federation.core.target import UnsafeTarget, server_target
-from federation.follow.stream import BrokenOff, events
+from federation.follow.resume import DELAYS, resumed
 from federation.follow.wanted import Wanted
 
 
@@ -26,13 +26,19 @@ class News:
     member: str = ""
 
 
-async def follow(wanted: Wanted, front_door: str, tell: Callable[[News], None]) -> str:
+async def follow(
+    wanted: Wanted, front_door: str, tell: Callable[[News], None], *, delays: Sequence[float] = DELAYS
+) -> str:
     """Launches, tells every event, and returns the address of the running server, token included.
 
-    Raises LaunchFailed when the launch failed, and `stream.Unreachable` when the front door did.
+    A connection that breaks is made anew after the next of `delays`, in seconds. Raises LaunchFailed when the
+    launch failed, and `stream.Unreachable` when the front door did.
     """
-    url = wanted.build_url(front_door)
-    async with aclosing(events(url)) as stream:
+
+    def retry(reason: str) -> None:
+        tell(News("", f"{reason}\n"))
+
+    async with aclosing(resumed(wanted.build_url(front_door), retry, delays=delays)) as stream:
         async for event in stream:
             news = _news(event)
             if news.phase == "ready":
@@ -41,7 +47,7 @@ async def follow(wanted: Wanted, front_door: str, tell: Callable[[News], None]) 
             if news.phase in ("failed", "failure"):
                 raise LaunchFailed(news.text.strip() or "no reason was given; the lines before may tell")
             tell(news)
-    raise BrokenOff(f"{url}: the stream ended before the launch did")
+    raise AssertionError("a stream without end has ended")
 
 
 def _news(event: dict[str, Any]) -> News:

@@ -1,8 +1,9 @@
-"""One launch's event stream, read from a front door. Knows no terminal and does not judge the launch."""
+"""One connection to a launch's event stream, read from a front door. Knows no terminal and judges no launch."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -25,17 +26,33 @@ class BrokenOff(Unreachable):
     """The stream ended before the launch did."""
 
 
-async def events(url: str) -> AsyncGenerator[dict[str, Any], None]:
-    """The events of the launch at this URL, until the server ends the stream.
+class Forgotten(BrokenOff):
+    """The launch that was to be gone on with is over, and its end was told before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One event. `id` names it for who loses the connection after it, empty for none; `at` is the address that
+    told it: a front door may send its launches elsewhere."""
+
+    event: dict[str, Any]
+    id: str
+    at: str
+
+
+async def events(url: str, after: str = "") -> AsyncGenerator[Heard, None]:
+    """The events of the launch at this URL, those after the one with this id, until the server ends the stream.
 
     Raises Unreachable, BrokenOff when at least the stream itself had begun.
     """
     timeout = aiohttp.ClientTimeout(total=None, connect=_CONNECT, sock_read=_SILENCE)
+    headers = _ACCEPT | ({"Last-Event-ID": after} if after else {})
     begun = False
     try:
         async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(URL(url, encoded=True), headers=_ACCEPT) as response,
+            # A spec travels as it was written: one that is encoded anew is another launch.
+            aiohttp.ClientSession(timeout=timeout, requote_redirect_url=False) as session,
+            session.get(URL(url, encoded=True), headers=headers) as response,
         ):
             _check(response)
             begun = True
@@ -43,7 +60,7 @@ async def events(url: str) -> AsyncGenerator[dict[str, Any], None]:
             async for chunk in response.content.iter_any():
                 for sent in parser.feed(chunk):
                     if (event := _event(sent.data)) is not None:
-                        yield event
+                        yield Heard(event, sent.id, str(response.url))
     except Garbled as problem:
         raise BrokenOff(f"{url}: the front door {problem}") from problem
     except TimeoutError as problem:
@@ -57,6 +74,8 @@ async def events(url: str) -> AsyncGenerator[dict[str, Any], None]:
 
 
 def _check(response: aiohttp.ClientResponse) -> None:
+    if response.status == 204:
+        raise Forgotten(f"{response.url}: the launch is over")
     if response.status == 200 and response.content_type == "text/event-stream":
         return
     raise Unreachable(

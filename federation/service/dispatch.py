@@ -34,7 +34,7 @@ class Dispatcher:
             headroom=settings.health.headroom,
             dice=self._dice,
             tried=tried,
-            builder=self._joining.member(launch),
+            builders=self._joining.members(launch),
         )
 
     def under_way(self, launch: Launch, member: str) -> AbstractContextManager[Callable[[], None]]:

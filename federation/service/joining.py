@@ -15,10 +15,10 @@ class Joining:
     def __init__(self) -> None:
         self._waiting: dict[str, Counter[str]] = {}
 
-    def member(self, launch: Launch) -> str | None:
-        """The member with most launches of this version before or in the build; None when there is none."""
+    def members(self, launch: Launch) -> tuple[str, ...]:
+        """The members with launches of this version before or in the build, those with most of them first."""
         waiting = self._waiting.get(launch.path)
-        return waiting.most_common(1)[0][0] if waiting else None
+        return tuple(name for name, _ in waiting.most_common()) if waiting else ()
 
     @contextmanager
     def under_way(self, launch: Launch, member: str) -> Iterator[Callable[[], None]]:

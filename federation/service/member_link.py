@@ -16,6 +16,7 @@ from federation.service.audience import Audience
 from federation.service.ports import Frame
 
 PAUSES = (0.1, 0.5)  # seconds before a broken stream is opened anew, until nothing more is tried
+MOST_BREAKS = 20  # in one launch, however much each connection brought: another member may do better
 
 Open = Callable[
     [str], AsyncGenerator[Frame, None]
@@ -40,6 +41,7 @@ class MemberLink:
         self._deadline = asyncio.get_running_loop().time() + limit
         self._after = ""  # the id of the last event, if the member can go on from there
         self._breaks = 0  # since the last event
+        self._breaks_in_all = 0
 
     async def frames(self) -> AsyncGenerator[Frame, None]:
         """Raises MemberFault as `MemberStreams.open` does, and TooSlow. Ends when the member's stream does."""
@@ -54,7 +56,8 @@ class MemberLink:
             except _NobodyListens:
                 await self._until_wanted()
                 continue
-            if not self._after or self._breaks == len(PAUSES):
+            self._breaks_in_all += 1
+            if not self._after or self._breaks == len(PAUSES) or self._breaks_in_all > MOST_BREAKS:
                 if broken is not None:
                     raise broken
                 return

@@ -41,12 +41,14 @@ def page(
     status: int = 200,
     connect: Iterable[str] = (),
     framed: bool = False,
+    kept: bool = True,
     **values: Any,
 ) -> web.Response:
     """A page in the house's style.
 
     `connect` are further origins that the page's scripts may read from; `framed` allows other sites to show
-    the page in a frame, as articles do with launch links.
+    the page in a frame, as articles do with launch links. What is not `kept` is asked for anew even when a
+    browser restores its tabs: it holds what is soon worthless.
     """
     values.setdefault("here", request.path)
     values["site"] = request.app[RUNNING].settings.title
@@ -57,7 +59,7 @@ def page(
     response.headers["Content-Security-Policy"] = POLICY.format(
         connect=" ".join(["'self'", *connect]), framing="" if framed else "; frame-ancestors 'none'"
     )
-    response.headers["Cache-Control"] = "no-cache"
+    response.headers["Cache-Control"] = "no-cache" if kept else "no-store"
     response.headers["Vary"] = "Accept-Encoding"
     response.enable_compression()
     return response

@@ -108,8 +108,11 @@ async def _relay(request: web.Request, launch: Launch) -> web.StreamResponse:
     known = relays.find(request.headers.get("Last-Event-ID", ""), launch)
     relay, after = known or (relays.begin(launch, who), 0)
     with relays.listening(relay, after) as listener:
-        # A browser's EventSource that has all of it would ask for ever; this status tells it to stop.
-        return web.Response(status=204, headers=CORS) if listener.over else await _told(request, listener)
+        # A browser's EventSource that has all of it would ask for ever; this status tells it to stop. No cache may
+        # keep it: it is of this client, and others ask at the same address.
+        if listener.over:
+            return web.Response(status=204, headers={**CORS, "Cache-Control": "no-store"})
+        return await _told(request, listener)
 
 
 async def _told(request: web.Request, listener: Listener) -> web.StreamResponse:

@@ -158,6 +158,7 @@ async def launch(request: web.Request) -> web.Response:
         # In redirect mode the stream comes from a member, and the policy looks at that address too.
         connect=sorted({origin(view.member.url) for view in members}),
         framed=True,
+        kept=False,  # its build token
         base=public_base(request),
         build=build_address(request, parse_launch(f"/build/{provider}/{spec}")),
         spec=spec,

@@ -40,7 +40,8 @@ class RateLimiter:
         now = int(now)
         self._forget(now)
         remaining, reset = self._windows.get(key, (self.limit, -1))
-        if reset < now:
+        # A window that ends later than any that begins now is of a clock that was wrong, and is over.
+        if not now <= reset <= now + self.period:
             remaining, reset = self.limit, int(now + self.period)
             self._windows.pop(key, None)  # a window that begins anew takes its place at the end
         self._windows[key] = remaining - 1, reset
@@ -65,6 +66,8 @@ def key_of(address: str) -> str:
         parsed = ip_address(address)
     except ValueError:
         return address
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)  # as a socket for both kinds names its IPv4 peers
     if isinstance(parsed, IPv6Address):
         return str(IPv6Address(int(parsed) >> 64 << 64)) + "/64"
     return str(parsed)

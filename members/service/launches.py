@@ -234,6 +234,6 @@ class Launches:
             timer.cancel()
 
 
-def _wish(request: LaunchRequest) -> tuple[str, str, bool]:
-    """What was asked for, whoever asks: a visitor who changes networks changes addresses."""
-    return request.provider, request.spec, request.build_only
+def _wish(request: LaunchRequest) -> tuple[str, str, bool, str | None]:
+    """What was asked for, and by whom where visitors log in. An address is nobody: visitors change networks."""
+    return request.provider, request.spec, request.build_only, request.user

@@ -154,6 +154,9 @@ class Pipeline:
             resolved = await self._resolve(source.provider, request)
         if resolved is None:
             raise _Ended(phases.unresolved(request.provider, request.spec))
+        bans = source.banned_specs
+        if policy.banned_by_another_name(request.spec, resolved.resolved_spec, resolved.ref, bans):
+            raise _Ended(phases.banned(request.spec))
         course.ref = resolved.ref
 
         image = image_name(self._image_prefix, resolved.build_slug, resolved.ref)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import suppress
 
 from aiohttp import web
 
@@ -34,15 +33,19 @@ async def build(request: web.Request) -> web.StreamResponse:
     if request.method == "HEAD":
         return web.Response(headers=_HEADERS)
     launches = request.app[LAUNCHES]
+    if (refusal := await gate.check(request)) is not None:
+        return _only(refusal)
+    # From here to its listener nothing is awaited for a launch that is known, or it could be given up in between.
     known = launches.find(request.headers.get("Last-Event-ID", ""), launch_request(request))
-    # The id is the proof that this visitor's launch was let in before.
-    refusal = await (gate.check(request) if known is None else gate.check_again(request))
-    if refusal is not None:
+    if known is None and (refusal := await gate.check_new(request)) is not None:
         return _only(refusal)
     launch, after = known or (launches.begin(launch_request(request)), 0)
     with launches.listening(launch, after) as listener:
-        # A browser's EventSource that has all of it would ask for ever; this status tells it to stop.
-        return web.Response(status=204) if listener.over else await _told(request, listener)
+        # A browser's EventSource that has all of it would ask for ever; this status tells it to stop. No cache may
+        # keep it: it is of this client, and others ask at the same address.
+        if listener.over:
+            return web.Response(status=204, headers={"Cache-Control": "no-store"})
+        return await _told(request, listener)
 
 
 def launch_request(request: web.Request) -> LaunchRequest:
@@ -68,10 +71,15 @@ def _only(event: Event) -> web.Response:
 
 async def _told(request: web.Request, listener: Listener) -> web.StreamResponse:
     response = web.StreamResponse(headers=_HEADERS)
-    with suppress(ConnectionError, TimeoutError):
+    try:
         await response.prepare(request)
         await _send_all(response, listener)
         await response.write_eof()
+    except ConnectionError:
+        pass  # the visitor left while we wrote
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()  # else the server would wait on until all of it is read
     return response
 
 
@@ -124,5 +132,6 @@ def encode(event: Event) -> bytes:
 
 
 async def _write(response: web.StreamResponse, data: bytes) -> None:
+    """Raises ConnectionError for a visitor who has left, TimeoutError for one who reads nothing."""
     async with asyncio.timeout(_WRITE_TIMEOUT):
         await response.write(data)

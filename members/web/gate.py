@@ -54,14 +54,14 @@ GATE = web.AppKey("gate", Gate)
 
 
 async def check(request: web.Request) -> Event | None:
-    """The event that refuses this launch, or None. To be asked before the stream's headers are sent."""
+    """The event that refuses this request, or None. To be asked first, and of who comes back to a launch too."""
+    return await _first(EVERY_REQUEST, request)
+
+
+async def check_new(request: web.Request) -> Event | None:
+    """What is asked after `check` of who comes back to no launch of their own: else something would be spent on
+    it a second time, and its token may have expired since."""
     return await _first(NEW_LAUNCH, request)
-
-
-async def check_again(request: web.Request) -> Event | None:
-    """As `check`, for a client that comes back to a launch of its own: nothing is spent on it a second time,
-    and its token may have expired since."""
-    return await _first(SAME_LAUNCH, request)
 
 
 def visit(request: web.Request) -> Visit:
@@ -86,7 +86,8 @@ async def accept(request: web.Request) -> Event | None:
 
 
 async def logged_in(request: web.Request) -> Event | None:
-    """Where visitors log in, a launch is somebody's."""
+    """Where visitors log in, a launch is somebody's, and their wish: a cookie alone also comes with what the page
+    of another site asks for, such as a notebook on a port beside this one."""
     visitors = request.app.get(VISITORS)
     if visitors is None:
         return None
@@ -94,10 +95,15 @@ async def logged_in(request: web.Request) -> Event | None:
         name = await visitors.user(request)
     except LoginFailed as error:
         return phases.refused(502, str(error))
-    if name is None:
+    if name is None or ("Authorization" not in request.headers and _of_another_site(request)):
         return phases.refused(403, "Forbidden")
     request[_USER] = name
     return None
+
+
+def _of_another_site(request: web.Request) -> bool:
+    """Whether a browser says that the page which asks is of another origin. Old browsers say nothing."""
+    return request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin"
 
 
 def user(request: web.Request) -> str | None:
@@ -141,9 +147,9 @@ async def build_only(request: web.Request) -> Event | None:
     return None
 
 
-# BinderHub's order.
-NEW_LAUNCH: Sequence[Check] = (banned, accept, logged_in, build_token, rate_limit, build_only)
-SAME_LAUNCH: Sequence[Check] = (banned, accept)
+# BinderHub's order, in two parts.
+EVERY_REQUEST: Sequence[Check] = (banned, accept, logged_in)
+NEW_LAUNCH: Sequence[Check] = (build_token, rate_limit, build_only)
 
 
 def wants_build_only(request: web.Request) -> bool:

@@ -6,6 +6,7 @@ does not leave this member.
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -23,6 +24,7 @@ _ALGORITHM = "HS256"
 _STAY = 12 * 3600  # seconds until a visitor is asked again
 _RETURN = 600  # seconds in which a visitor may fill in the hub's login page
 _SEEN, _GOING = "binder-visitor", "binder-login"  # cookies
+_NONCE = re.compile(r"[A-Za-z0-9_-]{22}", re.ASCII)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -45,8 +47,9 @@ class Visitors:
 
     def to_login(self, request: web.Request) -> web.Response:
         """To the hub's login page, from where the visitor comes back to the page they wanted."""
-        nonce = secrets.token_urlsafe(16)
-        state = self._signed("login", _RETURN, nonce=nonce, next=request.raw_path)
+        # One for all pages that a browser opens at once: each of them is to find its way back.
+        nonce = _nonce(request) or secrets.token_urlsafe(16)
+        state = self._signed("login", _RETURN, nonce=nonce, next=_page(request))
         response = web.Response(status=302, headers={"Location": self._login.page(state)})
         self._set(response, request, _GOING, nonce, _RETURN)
         return response
@@ -54,8 +57,8 @@ class Visitors:
     async def come_back(self, request: web.Request) -> web.Response:
         """The hub sent the visitor here with a code. The browser that began the login must be the one that ends it."""
         state = self._read(request.query.get("state", ""), "login")
-        nonce = request.cookies.get(_GOING, "")
-        if not nonce or not secrets.compare_digest(nonce.encode(), str(state.get("nonce", "")).encode()):
+        nonce = _nonce(request)
+        if not nonce or not secrets.compare_digest(nonce, str(state.get("nonce", ""))):
             return _refused(
                 400, "This login was begun elsewhere or too long ago. Please open the page again."
             )
@@ -65,7 +68,6 @@ class Visitors:
             return _refused(502, str(error))
         response = web.Response(status=302, headers={"Location": str(state["next"])})
         self._set(response, request, _SEEN, self._signed("visitor", _STAY, sub=name), _STAY)
-        response.del_cookie(_GOING, path=request.app[ABOUT].base_url)
         return response
 
     def _signed(self, purpose: str, lifetime: int, **claims: str) -> str:
@@ -78,7 +80,7 @@ class Visitors:
             claims = jwt.decode(
                 token, self._key, algorithms=[_ALGORITHM], audience=purpose, options={"require": ["exp"]}
             )
-        except jwt.InvalidTokenError:
+        except (jwt.InvalidTokenError, ValueError):
             return {}
         return dict(claims)
 
@@ -113,6 +115,17 @@ def for_users(page: Handler) -> Handler:
         return visitors.to_login(request) if user is None else await page(request)
 
     return guarded
+
+
+def _nonce(request: web.Request) -> str:
+    """What this browser's logins are known by; empty when none is under way."""
+    nonce = request.cookies.get(_GOING, "")
+    return nonce if _NONCE.fullmatch(nonce) else ""
+
+
+def _page(request: web.Request) -> str:
+    """Path and query of the page, which no browser reads as the address of another site."""
+    return "/" + request.rel_url.raw_path_qs.lstrip("/\\")
 
 
 def _refused(status: int, message: str) -> web.Response:

@@ -26,8 +26,8 @@ def client_ip(request: web.Request) -> str:
     peer = request.remote or ""
     trusted = _networks(request.app[ABOUT].trusted_proxies)
     seen = address_of(peer)
-    if not _is_one_of(seen, trusted):
-        return peer
+    if seen is None or not _is_one_of(seen, trusted):
+        return peer if seen is None else str(seen)
     told = [hop.strip() for line in request.headers.getall("X-Forwarded-For", ()) for hop in line.split(",")]
     for hop in reversed(told or [request.headers.get("X-Real-Ip", "").strip()]):
         address = address_of(hop)

@@ -17,6 +17,7 @@ import aiohttp
 import psutil
 from contract_files import told, without_comments
 from member_fakes import FakeBuilder, FakeHub, FakeStore, until
+from playwright.async_api import async_playwright
 from pytest import TempPathFactory, fixture, mark, raises
 
 from members.app import MemberFailed, serve
@@ -360,3 +361,40 @@ async def test_nothing_outlives_a_member_that_dies(config: Path, how: str) -> No
         log = (config.parent / "log").read_text()
         assert "JupyterHub ended by itself" in log
         assert "Traceback" not in log
+
+
+AUTH = """
+auth:
+  enabled: true
+  authenticator: dummy
+  config: {DummyAuthenticator: {password: open-sesame}, Authenticator: {allow_all: true}}
+"""
+
+
+@mark.integration
+@mark.timeout(300)
+async def test_a_visitor_logs_in_and_launches_a_server_of_their_own(config: Path) -> None:
+    """In a real browser, from a launch link over the hub's login page to the notebook."""
+    config.write_text(config.read_text() + AUTH)
+    path = launch_path(f"file://{config.parent}/repos/plain", "main")
+    async with started(config) as (_, url), async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        page = await browser.new_page()
+        await page.goto(f"{url}{path.replace('build', 'v2', 1)}?urlpath=api/status")
+        await page.fill("[name=username]", "ada")
+        await page.fill("[name=password]", "open-sesame")
+        await page.click("[type=submit]")
+        await page.wait_for_url(f"{url}v2/**")
+        await page.wait_for_url("**/user/ada/api/status?token=*", timeout=120_000)
+        assert '"kernels": 0' in await page.inner_text("body")
+        server = page.url
+
+        stranger = await events(url + path)
+        assert stranger == [{"phase": "failed", "status_code": 403, "message": "Forbidden\n"}]
+        await page.goto(url + path.replace("build", "v2", 1))
+        await page.locator("#end").wait_for()
+        assert "ada already has a running server" in await page.inner_text("#end-message")
+        other = await browser.new_context()  # the token alone opens the session, whoever brings it
+        answers = [await other.request.get(address) for address in (server.partition("?")[0], server)]
+        assert [answer.status for answer in answers] == [403, 200]
+        await browser.close()

@@ -5,13 +5,14 @@
 // it yields a `lost` event.
 
 const DELAYS = [1, 2, 4, 8]; // seconds before each new connection
+const MOST_BREAKS = 20; // in one launch, however much each connection brought
 const SILENCE = 75; // seconds; a living stream says something every 25
 const END = new Set(["ready", "failed", "failure"]);
 
 /** `name` is what this tab remembers the launch by. */
 export async function* follow(url, name, { signal, delays = DELAYS } = {}) {
   let last = remembered(name);
-  for (let breaks = 0; ; breaks++) {
+  for (let breaks = 0, total = 0; total < MOST_BREAKS; breaks++, total++) {
     const asked = last;
     try {
       for await (const { id, event } of events(url, last, signal)) {

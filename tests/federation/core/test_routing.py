@@ -18,7 +18,7 @@ def order(
     launch: Launch = LAUNCH,
     headroom: int = 0,
     tried: tuple[str, ...] = (),
-    builder: str | None = None,
+    builders: tuple[str, ...] = (),
 ) -> Any:
     decision = decide(
         launch,
@@ -27,7 +27,7 @@ def order(
         headroom=headroom,
         dice=lambda: 0.5,
         tried=tried,
-        builder=builder,
+        builders=builders,
     )
     return decision, [candidate.view.member.name for candidate in decision.candidates]
 
@@ -87,12 +87,12 @@ def test_whoever_may_be_building_the_version_comes_first_though_launches_have_ta
     members = [view(name, seats=Seats(0, 4)) for name in "abc"]
     _, plain = order(*members)
     crowded = [replace(m, leases=50) if m.member.name == plain[2] else m for m in members]
-    decision, names = order(*crowded, builder=plain[2])
+    decision, names = order(*crowded, builders=(plain[2],))
     assert names == [plain[2], *plain[:2]] and "building" in decision.why
     assert decision.exclusions == ()
-    assert order(*crowded, builder=plain[2], tried=(plain[2],))[1] == plain[:2]
+    assert order(*crowded, builders=(plain[2],), tried=(plain[2],))[1] == plain[:2]
     wish = replace(LAUNCH, prefer=plain[1])
-    assert order(*crowded, launch=wish, builder=plain[2])[1][0] == plain[1]
+    assert order(*crowded, launch=wish, builders=(plain[2],))[1][0] == plain[1]
 
 
 def test_nobody_joins_a_build_on_a_member_that_is_ill_or_full_of_sessions() -> None:
@@ -100,8 +100,21 @@ def test_nobody_joins_a_build_on_a_member_that_is_ill_or_full_of_sessions() -> N
     _, plain = order(*members)
     for ill in ({"state": State.EJECTED}, {"state": State.DRAINED}, {"seats": Seats(4, 4)}):
         changed = [replace(m, **ill) if m.member.name == plain[2] else m for m in members]  # type: ignore[arg-type]
-        decision, names = order(*changed, builder=plain[2])
+        decision, names = order(*changed, builders=(plain[2],))
         assert names == plain[:2] and "building" not in decision.why
+
+
+def test_launches_that_lost_their_builder_wait_for_the_next_one_together() -> None:
+    """Most of them still count for the one that died; its successor is soon full of launches under way."""
+    members = [view(name, seats=Seats(0, 4)) for name in "abc"]
+    _, plain = order(*members)
+    died, heir, other = plain
+    crowded = [replace(m, leases=4) if m.member.name == heir else m for m in members]
+    assert order(*crowded, builders=(died, heir), tried=(died,))[1] == [heir, other]
+    ill = [replace(m, state=State.EJECTED) if m.member.name == died else m for m in crowded]
+    assert order(*ill, builders=(died, heir))[1] == [heir, other]
+    drained = [replace(m, state=State.DRAINED) if m.member.name == died else m for m in crowded]
+    assert order(*drained, builders=(died, heir))[1] == [heir, other]
 
 
 def test_the_label_for_metrics_holds_no_numbers() -> None:

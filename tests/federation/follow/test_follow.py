@@ -14,6 +14,7 @@ from rich.console import Console
 
 from federation.follow.display import Display, strip_terminal_codes
 from federation.follow.launch import LaunchFailed, News, follow
+from federation.follow.resume import MOST_BREAKS
 from federation.follow.stream import BrokenOff, Unreachable, events
 from federation.follow.wanted import Unclear, front_door_url, read
 
@@ -30,11 +31,15 @@ class Door:
 
     def __init__(self) -> None:
         self.script: Script | None = None
+        self.answers: list[web.Response | None] = []  # instead of the script; None plays it
         self.asked: list[web.Request] = []
         self.ended = asyncio.Event()
 
     async def build(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(request)
+        answer = self.answers.pop(0) if self.answers else None
+        if answer is not None:
+            return answer
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         assert self.script is not None
@@ -132,7 +137,7 @@ async def test_a_stream_that_ends_too_early_is_broken_off(door: tuple[Door, str]
     server, url = door
     server.script = says(frame({"phase": "building", "message": "one\n"}))
     with pytest.raises(BrokenOff, match="ended before the launch did"):
-        await follow(read("gh/u/r/HEAD"), url, lambda news: None)
+        await follow(read("gh/u/r/HEAD"), url, lambda news: None, delays=())
 
 
 async def test_a_connection_cut_in_the_middle_is_broken_off(door: tuple[Door, str]) -> None:
@@ -146,7 +151,7 @@ async def test_a_connection_cut_in_the_middle_is_broken_off(door: tuple[Door, st
 
     server.script = cut
     with pytest.raises(BrokenOff, match="broke off"):
-        await follow(read("gh/u/r/HEAD"), url, lambda news: None)
+        await follow(read("gh/u/r/HEAD"), url, lambda news: None, delays=())
 
 
 async def test_silence_is_broken_off(door: tuple[Door, str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,14 +164,113 @@ async def test_silence_is_broken_off(door: tuple[Door, str], monkeypatch: pytest
 
     server.script = silent
     with pytest.raises(BrokenOff, match="nothing was heard"):
-        await follow(read("gh/u/r/HEAD"), url, lambda news: None)
+        await follow(read("gh/u/r/HEAD"), url, lambda news: None, delays=())
 
 
 async def test_an_endless_line_is_broken_off(door: tuple[Door, str]) -> None:
     server, url = door
     server.script = says(*([b"data: " + b"x" * 300_000] * 5))
     with pytest.raises(BrokenOff, match="sent an event of more than"):
-        await follow(read("gh/u/r/HEAD"), url, lambda news: None)
+        await follow(read("gh/u/r/HEAD"), url, lambda news: None, delays=())
+
+
+ID = "L" * 22
+QUICK = (0.01, 0.01)
+
+
+def named(number: int, event: object, launch: str = ID) -> bytes:
+    return f"id: {launch}.{number}\n".encode() + frame(event)
+
+
+def line(text: str) -> dict[str, str]:
+    return {"phase": "building", "message": text}
+
+
+async def told_by(server: Door, url: str, *scripts: Script) -> tuple[list[str], list[str]]:
+    """What a person reads when each connection plays the next script, and the ids that were asked after."""
+    left = list(scripts)
+
+    async def next_one(response: web.StreamResponse) -> None:
+        await left.pop(0)(response)
+
+    server.script = next_one
+    told: list[News] = []
+    await follow(read("gh/u/r/HEAD"), url, told.append, delays=QUICK)
+    assert not left
+    return [news.text.strip() for news in told], [
+        asked.headers.get("Last-Event-ID", "") for asked in server.asked
+    ]
+
+
+async def test_a_launch_goes_on_where_the_connection_broke(door: tuple[Door, str]) -> None:
+    server, url = door
+    texts, after = await told_by(
+        server,
+        url,
+        says(named(1, line("one")), named(2, line("two"))),
+        says(),
+        says(named(3, line("three")), named(4, READY)),
+    )
+    assert [text for text in texts if "connecting again" not in text] == [
+        "one",
+        "two",
+        "three",
+        "server running",
+    ]
+    assert after == ["", f"{ID}.2", f"{ID}.2"]
+    assert sum("the stream ended before the launch did; connecting again" in text for text in texts) == 2
+
+
+async def test_a_stream_without_ids_begins_anew(door: tuple[Door, str]) -> None:
+    """Nor can one be gone on with whose ids are not of our kind, or stopped coming."""
+    server, url = door
+    anew = says(b"id: 7\n" + frame(line("one")))
+    stopped = says(named(1, line("one")), b"id\n" + frame(line("two")))
+    _, after = await told_by(server, url, anew, stopped, says(frame(READY)))
+    assert after == ["", "", ""]
+
+
+async def test_a_launch_that_is_over_elsewhere_is_asked_for_anew(door: tuple[Door, str]) -> None:
+    server, url = door
+    over = web.Response(status=204)
+    server.answers = [None, over, None]
+    _, after = await told_by(server, url, says(named(1, line("one"))), says(frame(READY)))
+    assert after == ["", f"{ID}.1", ""]
+
+
+async def test_a_launch_is_gone_on_with_at_the_address_that_told_it(door: tuple[Door, str]) -> None:
+    """As in redirect mode; the address stays as it is written."""
+    server, url = door
+    spec = "git/https%3A%2F%2Fx.org%2Fr/a"
+    server.answers = [web.Response(status=307, headers={"Location": f"/prefix/build/{spec}"})]
+    left = [says(named(1, line("one"))), says(named(2, READY))]
+
+    async def next_one(response: web.StreamResponse) -> None:
+        await left.pop(0)(response)
+
+    server.script = next_one
+    await follow(read(spec), url, lambda news: None, delays=QUICK)
+    assert [asked.raw_path for asked in server.asked] == [f"/build/{spec}", *[f"/prefix/build/{spec}"] * 2]
+
+
+async def test_connections_that_all_break_end_the_launch(door: tuple[Door, str]) -> None:
+    server, url = door
+    server.script = says(named(1, line("one")))
+    with pytest.raises(BrokenOff, match="ended before the launch did"):
+        await follow(read("gh/u/r/HEAD"), url, lambda news: None, delays=QUICK)
+    assert len(server.asked) == 1 + len(QUICK)
+
+
+async def test_a_launch_that_breaks_for_ever_ends(
+    door: tuple[Door, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even when each connection held for long."""
+    monkeypatch.setattr("federation.follow.resume.STEADY", -1.0)
+    server, url = door
+    server.script = says(named(1, line("one")))
+    with pytest.raises(BrokenOff):
+        await follow(read("gh/u/r/HEAD"), url, lambda news: None, delays=QUICK)
+    assert len(server.asked) == 1 + MOST_BREAKS
 
 
 async def test_what_is_no_front_door_is_called_so(door: tuple[Door, str]) -> None:

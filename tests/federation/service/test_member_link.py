@@ -10,7 +10,7 @@ import pytest
 
 from federation.core.errors import BrokenOff, TooSlow
 from federation.service.audience import Audience
-from federation.service.member_link import PAUSES, MemberLink
+from federation.service.member_link import MOST_BREAKS, PAUSES, MemberLink
 from federation.service.ports import Frame
 
 LAUNCH = "L" * 22
@@ -103,3 +103,17 @@ async def test_the_time_limit_holds_over_all_connections(away: bool, audience: A
         audience.leave()
     with pytest.raises(TooSlow, match=r"took longer than 0\.3 s"):
         await asyncio.wait_for(task, 5)
+
+
+async def test_a_member_that_breaks_off_for_ever_is_given_up(
+    audience: Audience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though each connection brings an event: it may be a new launch each time."""
+    monkeypatch.setattr("federation.service.member_link.PAUSES", (0.001, 0.001))
+    stream, found = FakeStream(), list[str]()
+    for _ in range(5 * MOST_BREAKS):
+        stream.news.put_nowait(True)
+        stream.news.put_nowait(None)
+    with pytest.raises(BrokenOff):
+        await asyncio.wait_for(heard(MemberLink(stream.open, audience, 60), found), 10)
+    assert len(stream.opened) == 1 + MOST_BREAKS

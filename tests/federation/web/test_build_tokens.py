@@ -52,6 +52,10 @@ async def test_a_launch_page_carries_a_token_for_its_own_launch(members: Pair) -
         assert 290 < claims["exp"] - time.time() <= 300
         other = "/v2/git/https%3A%2F%2Fhost%2Frepo/x%20y"
         address = await build_address(door, other + "?member=alpha")
+        async with door.ask("/v2/git/https%3A%2F%2Fhost%2Frepo/HEAD") as page:
+            assert page.headers["Cache-Control"] == "no-store", (
+                "a tab that is restored gets a token that holds"
+            )
         assert address.startswith("/build/git/https%3A%2F%2Fhost%2Frepo/x%20y?member=alpha&build_token=")
         told(token_in(address), "git/https%3A%2F%2Fhost%2Frepo/x%20y")
 

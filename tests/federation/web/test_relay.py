@@ -400,3 +400,34 @@ async def test_a_crowd_waits_for_one_build_though_it_takes_all_the_builders_seat
         built.set()
         for each in await asyncio.gather(*crowd):
             assert each.last == READY
+
+
+async def test_a_crowd_whose_builder_dies_waits_for_one_other_build() -> None:
+    """Launches under way fill the heir at once, while most of the crowd still counts for the one that died."""
+    built = asyncio.Event()
+
+    async def build(request: web.Request, response: web.StreamResponse) -> None:
+        await response.write(event(phase="building", message="one\n"))
+        await built.wait()
+        for piece in (BUILT, event(**READY)):
+            await response.write(piece)
+
+    async with AsyncExitStack() as stack:
+        members = [await stack.enter_async_context(StockMember(name, build)) for name in ("a", "b", "c", "d")]
+        for member in members:
+            detail = {"service": "Pod quota", "ok": True, "total_pods": 0, "quota": 5}
+            member.told = {"ok": True, "checks": [detail]}
+        door = await stack.enter_async_context(
+            Door(*(member.configured() for member in members), launch=replace(FAST, attempts=3))
+        )
+        crowd = [asyncio.create_task(door.launch()) for _ in range(40)]
+        await until(lambda: sum(member.open for member in members) == 40)
+        builder = next(member for member in members if member.open)
+        assert builder.open == 40
+        await builder.die()
+        others = [member for member in members if member is not builder]
+        await until(lambda: sum(member.open for member in others) == 40)
+        assert sorted(member.open for member in others) == [0, 0, 40]
+        built.set()
+        for launch in crowd:
+            assert (await launch).last == READY

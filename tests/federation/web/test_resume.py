@@ -101,6 +101,7 @@ async def test_a_launch_that_ended_can_still_be_read_and_then_is_told_to_stop(ou
         assert json.loads((await rest(door, f"{last[:-2]}10")).split(b"data: ")[1]) == READY
         async with door.ask(SPEC, headers=EVENTS | {"Last-Event-ID": last}) as answer:
             assert answer.status == 204 and answer.headers["Access-Control-Allow-Origin"] == "*"
+            assert answer.headers["Cache-Control"] == "no-store"
     assert play.begun == 1
 
 

@@ -72,3 +72,15 @@ def test_it_answers_as_the_plain_rule_does(steps: list[tuple[str, int]]) -> None
 )
 def test_an_ipv6_visitor_is_counted_by_network(address: str, key: str) -> None:
     assert key_of(address) == key
+
+
+def test_ipv4_visitors_of_a_socket_for_both_kinds_are_counted_one_by_one() -> None:
+    """Their mapped addresses are all in one /64 network."""
+    assert key_of("::ffff:203.0.113.9") == key_of("203.0.113.9") != key_of("::ffff:203.0.113.10")
+
+
+def test_a_clock_that_was_set_back_keeps_nobody_out() -> None:
+    limiter = RateLimiter(1, 60)
+    assert [limiter.spend("a", now).exceeded for now in (10**6, 10**6)] == [False, True]  # type: ignore[union-attr]
+    allowed = limiter.spend("a", 1000)
+    assert allowed is not None and not allowed.exceeded and allowed.reset == 1060

@@ -111,6 +111,32 @@ def test_other_sizes_are_refused(text: object) -> None:
 
 
 @mark.parametrize(
+    ("spec", "pattern", "is_banned"),
+    [
+        ("https%3A%2F%2Fhost%2Frepo/HEAD", "https%3A%2F%2Fhost%2Frepo", True),
+        ("https%3a%2f%2fh%6Fst%2Frepo/HEAD", "https%3A%2F%2Fhost%2Frepo", True),
+        ("https%3A%2F%2Fother%2Frepo/HEAD", "https%3A%2F%2Fhost%2Frepo", False),
+        ("https%3A%2F%2Fhost%2Frepo/HEAD", "(?!https%3A%2F%2Fhost%2F)", False),
+        ("us%65r/repo/HEAD", "user/repo/", True),
+    ],
+)
+def test_a_ban_holds_however_a_spec_is_encoded(spec: str, pattern: str, is_banned: bool) -> None:
+    assert policy.banned(spec, (pattern,)) is is_banned
+
+
+@mark.parametrize(
+    ("spec", "pattern", "is_banned"),
+    [
+        ("user/repo.git/HEAD", "user/repo/", True),
+        ("user/repo.git/HEAD", "user/other/", False),
+        ("user/repo/main", "(?!user/repo/main)", False),  # has been judged by the name that it has
+    ],
+)
+def test_a_ban_holds_for_a_repositorys_other_names(spec: str, pattern: str, is_banned: bool) -> None:
+    assert policy.banned_by_another_name(spec, "user/repo/abc", "abc", (pattern,)) is is_banned
+
+
+@mark.parametrize(
     ("spec", "banned", "allowed", "may"),
     [
         ("user/repo/HEAD", (), (), True),

@@ -176,6 +176,17 @@ async def test_an_unknown_provider(stage: Stage) -> None:
     ]
 
 
+async def test_a_banned_repository_is_banned_by_its_other_names_too() -> None:
+    """As `user/repo.git`, which a provider takes for `user/repo`."""
+    provider = FakeProvider()
+    provider.answers["alias/main"] = resolved()
+    stage = make_stage(source=Source(provider, banned_specs=("git%3A",)))
+    events = await stage.events(replace(REQUEST, spec="alias/main"))
+    assert [event["phase"] for event in events] == ["failed"]
+    assert "alias/main is not allowed to launch" in str(events[0]["message"])
+    assert stage.builder.begun == []
+
+
 async def test_a_banned_spec_is_not_even_looked_up() -> None:
     provider = FakeProvider()
     stage = make_stage(source=Source(provider, banned_specs=("git%3A",)))

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -301,3 +302,20 @@ def test_an_event_is_one_line_of_ascii() -> None:
     assert wire.count(b"\n") == 2
     assert b"\r" not in wire
     assert json.loads(wire.removeprefix(b"data: ")) == {"phase": "building", "message": "a\r\nb\u2028é\n"}
+
+
+async def test_a_visitor_who_reads_nothing_loses_the_connection(
+    serve: Serve, launches: Told, monkeypatch: MonkeyPatch
+) -> None:
+    """Else it stays for as long as they like, with all that was written to it."""
+    monkeypatch.setattr(build, "_WRITE_TIMEOUT", 0.3)
+    launches.events = [{"phase": "building", "message": "x" * 100_000 + "\n"}] * 100
+    server = await serve()
+    reader, writer = await asyncio.open_connection(server.host, server.port, limit=1024)
+    writer.write(b"GET /build/git/x/y HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n")
+    assert server.runner.server is not None
+    await until(lambda: server.runner.server.connections)
+    await until(lambda: not server.runner.server.connections, 10)
+    with suppress(ConnectionError):
+        assert b"the end" not in await asyncio.wait_for(reader.read(), 10)
+    writer.close()

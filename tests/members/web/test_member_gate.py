@@ -15,6 +15,7 @@ from yarl import URL
 
 from members.core.ratelimit import RateLimiter
 from members.web.gate import (
+    EVERY_REQUEST,
     NEW_LAUNCH,
     Gate,
     accept,
@@ -93,7 +94,7 @@ EXCEEDED = {
 
 
 def test_the_order_is_binderhubs() -> None:
-    assert (banned, accept, logged_in, build_token, rate_limit, build_only) == NEW_LAUNCH
+    assert (banned, accept, logged_in, build_token, rate_limit, build_only) == (*EVERY_REQUEST, *NEW_LAUNCH)
 
 
 async def test_an_earlier_check_speaks_first(serve: Serve) -> None:

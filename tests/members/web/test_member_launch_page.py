@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from member_fakes import FakeHub
 from member_stage import SPEC, RunningMember, running_member
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, Route, async_playwright, expect
 from test_through_the_front_door import SECRET, front_door
 
 from federation.core.rules import Mode
@@ -152,3 +152,28 @@ async def test_the_front_doors_page_launches_with_its_token_and_a_refreshed_one_
             member.hub.gate.set()
             await page.wait_for_url("**/user/**")
             assert len(member.hub.created) == number + 1
+
+
+async def test_a_stream_that_breaks_for_ever_is_lost(member: RunningMember, page: Page) -> None:
+    """Though each connection brings an event: it may be a new launch each time."""
+    event = f'id: {"L" * 22}.1\ndata: {{"phase": "building", "message": "one"}}\n\n'
+    asked: list[str] = []
+
+    async def breaks(route: Route) -> None:
+        asked.append(route.request.url)
+        await route.fulfill(status=200, content_type="text/event-stream", body=event)
+
+    await page.route("**/always", breaks)
+    await page.goto(member.url)
+    phases = await page.evaluate(
+        """async (script) => {
+            const { follow } = await import(script);
+            const phases = [];
+            for await (const { phase } of follow("always", "launch", { delays: [0, 0] })) {
+                if (phases.push(phase) > 50) break;
+            }
+            return phases;
+        }""",
+        f"{member.url}static/stream.js",
+    )
+    assert phases == ["building"] * 20 + ["lost"] and len(asked) == 20

@@ -221,6 +221,7 @@ async def test_the_end_can_be_read_late_and_then_no_more() -> None:
         assert events(await member.rest(before_last)) == events(whole)[-1:]
         async with member.ask(last) as answer:
             assert answer.status == 204 and await answer.read() == b""
+            assert answer.headers["Cache-Control"] == "no-store"
             assert answer.headers["Access-Control-Allow-Origin"] == "*"
         async with member.ask(f"{launch_of(whole)}.99999") as answer:
             assert answer.status == 204
