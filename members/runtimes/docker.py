@@ -141,6 +141,7 @@ def _builder(settings: Settings, host: str, registry: Registry | None, tell: Tel
             layer=build.layer,
             concurrent=build.concurrent,
             cache=settings.docker.build_cache,
+            silence=build.silence,
         ),
         git=GitAccess(
             protocols=sorted({*protocols, "https"}),
