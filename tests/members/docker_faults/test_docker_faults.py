@@ -23,6 +23,7 @@ from tests.members.docker_faults.faulty_member import SEATS, Event, FaultyMember
 pytestmark = [pytest.mark.integration, pytest.mark.docker, pytest.mark.asyncio(loop_scope="session")]
 
 Fault = Callable[[FaultyMember], AbstractContextManager[object]]
+GOOD = "repo-1"  # the first repository, with which nothing is wrong
 REGISTRY, HUB, PODS = "Docker registry", "JupyterHub API", "Pod quota"
 REGISTRY_SILENT = r"The registry of this federation's images does not answer\. Please try again soon\."
 NOT_PUSHED = r"The image was built, but the registry of images did not take it\."
@@ -39,8 +40,8 @@ CONFLICT = BROKEN.replace(b"500 Internal Server Error", b"409 Conflict")
 class Case:
     """`says` matches the whole last message, `code` is its status code. `front_door` is what that makes of it.
 
-    `steps` end the Dockerfile; the image is known before if `known`. The fault begins at the message `at`.
-    `unwell` are the lines of /health that fail meanwhile.
+    The repository is GOOD if `known`, else a new one whose Dockerfile ends with `steps`. The fault begins at
+    the message `at`, else before the launch. `unwell` are the lines of /health that fail meanwhile.
     """
 
     says: str
@@ -99,7 +100,7 @@ def answering(way: str, answer: bytes, request: str = "") -> Fault:
 
 @contextmanager
 def only_in_the_registry_and_that_is_down(member: FaultyMember) -> Iterator[None]:
-    member.forget_image(member.newest)
+    member.forget_image(GOOD)
     with down("push")(member):
         yield
 
@@ -139,8 +140,8 @@ CASES = {
     ),
     "engine stopped in mid-build": Case(
         fault=down("engine"),
-        at="RUN sleep 3",
-        steps=("RUN sleep 3",),
+        at="RUN sleep 2",
+        steps=("RUN sleep 2",),
         says=ENGINE_GONE,
         counts=BUILD_FAILED,
         unwell=(REGISTRY,),
@@ -239,8 +240,9 @@ def check(event: Event, case: Case, *, built: bool) -> None:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def good(member: FaultyMember) -> str:
-    """The spec of a repository that nothing is wrong with, built and launched."""
-    spec = member.spec(member.repository())
+    """The spec of the repository GOOD, built and launched."""
+    assert member.repository() == GOOD
+    spec = member.spec(GOOD)
     await member.launch_and_end(spec)
     return spec
 
@@ -248,13 +250,8 @@ async def good(member: FaultyMember) -> str:
 @pytest.mark.parametrize("name", CASES)
 async def test_a_fault_is_told_counted_and_over(member: FaultyMember, good: str, name: str) -> None:
     case = CASES[name]
-    repository = member.repository(
-        *(step.replace("{nap}", member.nap) for step in case.steps),
-        files={name: os.urandom(size) for name, size in case.files.items()},
-    )
+    repository = GOOD if case.known else new_repository(member, case)
     spec = member.spec(repository, case.ref)
-    if case.known:
-        await member.launch_and_end(spec)
     before = await member.counted(repository)
     fault, phases = case.fault(member), set()
 
@@ -275,8 +272,15 @@ async def test_a_fault_is_told_counted_and_over(member: FaultyMember, good: str,
     assert await member.counted(repository) - before == case.counts
     await member.until_health()
     await member.until_nothing_is_left()
-    await member.launch_and_end(good if case.steps or case.files else spec)
+    whole = "build_count failure" in case.counts and case.code == 500
+    await member.launch_and_end(spec if whole else good)
     await member.until_nothing_is_left()
+
+
+def new_repository(member: FaultyMember, case: Case) -> str:
+    steps = (step.replace("{nap}", member.nap) for step in case.steps)
+    files = {name: os.urandom(size) for name, size in case.files.items()}
+    return member.repository(*steps, files=files)
 
 
 async def test_a_slow_registry_is_waited_for(member: FaultyMember, good: str) -> None:
