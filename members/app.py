@@ -40,6 +40,7 @@ from members.web.tokens import BuildTokens
 
 _AWAY = 30.0  # seconds that a launch goes on while its visitor is not there
 _GRACE = 5.0  # seconds for requests under way when the member ends
+_OVERRUN = 5.0  # seconds that a build may take longer than it may: its builder ends it before
 _START_LIMIT = 60.0  # seconds until all health checks must pass once
 _START_PAUSE = 0.2  # seconds between two looks at them
 
@@ -163,7 +164,7 @@ def _builds(settings: Settings, world: World, tell: Tell) -> Builds:
         world.store,
         tell,
         concurrent=settings.build.concurrent,
-        timeout=settings.build.timeout,
+        timeout=settings.build.timeout + _OVERRUN,
         log_limit=settings.build.output,
     )
 

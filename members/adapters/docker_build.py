@@ -40,6 +40,7 @@ _NO_LIMITS: Final = (
     "The memory and processes of builds' own steps are not limited: that takes root on the engine's machine, and "
     "control groups that can be written to"
 )
+_NOT_IN_TIME: Final = "The image was built, but the registry of images did not take it in time."
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +188,10 @@ class DockerBuilder:
                     if not evidence.add(line):
                         yield line
                     watch.heard(building=evidence.building, pushing=evidence.pushing)
+        except BuildFailed as error:
+            if evidence.pushing:  # the repository had done its part by then
+                raise BuildBroken(_NOT_IN_TIME) from error
+            raise
         except StepFailed as error:
             raise await self._fault(evidence, error.status, watch) from error
 

@@ -42,10 +42,12 @@ _DOCKER_HUB = r"(?:registry-1|auth|index)\.docker\.io"
 _GIT_UNREACHABLE = re.compile(
     r"could not resolve host|couldn't resolve host|unable to look up|failed to connect|connection timed out"
     r"|connection refused|network is unreachable|no route to host|temporary failure in name resolution"
-    r"|the requested url returned error: 5\d\d|operation too slow|max retries exceeded",
+    r"|the requested url returned error: 5\d\d|operation too slow|max retries exceeded"
+    r"|connection (?:was )?reset|early eof|rpc failed|the remote end hung up unexpectedly",
     re.IGNORECASE,
 )
 _BEYOND = "which this member does not build"  # in the words of members/buildpacks/refusals.py
+_NOT_CLONED = "Failed to clone repository from"
 _TOOL = re.compile(r"The (?P<tool>docker commandline client|buildx plugin) must be installed")
 
 
@@ -72,7 +74,11 @@ def _in_repo2docker(failed: str) -> str | None:
 
 
 def _in_fetching(evidence: Evidence, failed: str) -> str | None:
-    if not evidence.building and _GIT_UNREACHABLE.search(evidence.git or failed):
+    if evidence.building:
+        return None
+    # To write to a server that has gone kills git before it can say a word; of all else it complains.
+    broken_off = _NOT_CLONED in failed and not evidence.git
+    if broken_off or _GIT_UNREACHABLE.search(evidence.git or failed):
         return "The repository's server could not be reached."
     return None
 

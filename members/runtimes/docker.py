@@ -175,6 +175,7 @@ def _builder(settings: Settings, host: str, registry: Registry | None, tell: Tel
             pids=build.pids,
             layer=build.layer,
             concurrent=build.concurrent,
+            silence=build.silence,
         ),
         git=GitAccess(
             protocols=sorted({*protocols, "https"}),

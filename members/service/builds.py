@@ -66,7 +66,10 @@ class Builds:
         timeout: float,
         log_limit: int,
     ) -> None:
-        """`concurrent` builds run at once, each for at most `timeout` s; `log_limit` bytes of log stay."""
+        """`concurrent` builds run at once, each for at most `timeout` s; `log_limit` bytes of log stay.
+
+        `timeout` ends a builder that does not keep to its own limit, which can say more of who was slow.
+        """
         self._builder = builder
         self._store = store
         self._tell = tell
@@ -185,7 +188,7 @@ class Builds:
             if not limit.expired():
                 raise
             minutes = self._timeout / 60
-            raise BuildFailed(f"The build took longer than {minutes:g} minutes and was ended.") from error
+            raise BuildFailed(f"The build took longer than {minutes:.3g} minutes and was ended.") from error
 
 
 def _now() -> float:

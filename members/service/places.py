@@ -48,18 +48,25 @@ class Places:
         except asyncio.CancelledError:
             if waiter in self._queue:
                 self._leave(self._queue.index(waiter))
-            elif not waiter.turn.cancelled():  # the place was handed over in the same moment
+                self._hand_over()  # a place that came free while this one stood in the way
+            else:  # the place was handed over in the same moment
                 self._give_back()
             raise
 
     def _give_back(self) -> None:
-        while self._queue:
-            first = self._queue[0]
-            self._leave(0)
-            if not first.turn.cancelled():  # else it is just leaving by itself
-                first.turn.set_result(None)
-                return
         self._free += 1
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """A free place goes to the first who still waits: who was just cancelled leaves the queue by themselves."""
+        waiting = (index for index, waiter in enumerate(self._queue) if not waiter.turn.done())
+        index = next(waiting, None)
+        if self._free == 0 or index is None:
+            return
+        first = self._queue[index]
+        self._free -= 1
+        self._leave(index)
+        first.turn.set_result(None)
 
     def _leave(self, index: int) -> None:
         del self._queue[index]

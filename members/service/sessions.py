@@ -9,8 +9,10 @@ from contextlib import asynccontextmanager
 
 from members.core import quota
 from members.core.facts import Tell, Trouble
-from members.core.quota import Quota
+from members.core.quota import Quota, QuotaExceeded
 from members.service.ports import Hub, Session
+
+_BEGINNING = 1.0  # seconds in which a session that begins may be counted twice
 
 
 class Seat:
@@ -52,7 +54,15 @@ class Sessions:
 
     async def check(self, image: str, repo_url: str, limits: Quota) -> None:
         """Raises QuotaExceeded when there is no room now, LaunchFailed when the hub does not answer."""
-        if not limits.unlimited:
+        if limits.unlimited:
+            return
+        running = Counter(await self._hub.sessions())
+        quota.check(limits, running, image, repo_url)
+        try:
+            quota.check(limits, running + self._promised, image, repo_url)
+        except QuotaExceeded:
+            # A session that begins in this moment is still promised, and the hub counts it already.
+            await asyncio.sleep(_BEGINNING)
             running = Counter(await self._hub.sessions())
             quota.check(limits, running + self._promised, image, repo_url)
 

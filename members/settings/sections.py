@@ -67,6 +67,7 @@ class Build(Section):
     disk: Size = 4 * 1024**3
     pids: Annotated[int, Field(ge=16)] = 4096
     layer: Size = 20 * 1024**3
+    silence: Duration = 2 * 60.0
     buildpacks: Literal["stock", "venv"] = "stock"
     base_image: str | None = None
     appendix: str = ""

@@ -7,6 +7,7 @@ from pytest import fixture, raises
 from members.core.facts import BuildEnded, BuildStarted, Trouble
 from members.core.model import BuildBroken, BuildFailed, BuildLine
 from members.service.builds import Builds
+from members.service.places import Places
 
 
 @fixture
@@ -222,3 +223,23 @@ async def test_a_watcher_who_comes_as_the_build_ends_does_not_start_another(
     await watch(builds)
     await watch(builds)
     assert builder.begun == [IMAGE]
+
+
+async def test_a_place_given_back_passes_by_who_is_cancelled_in_the_same_moment() -> None:
+    places, reached = Places(1), []
+
+    async def stay(name: str) -> None:
+        async with places.taken(lambda number: None):
+            reached.append(name)
+            await asyncio.sleep(0 if name == "third" else 60)
+
+    first, second, third = (asyncio.create_task(stay(name)) for name in ("first", "second", "third"))
+    await asyncio.sleep(0)
+    first.cancel()
+    second.cancel()
+    async with asyncio.timeout(5):
+        await third
+        ended = await asyncio.gather(first, second, return_exceptions=True)
+        await stay("third")
+    assert [type(end) for end in ended] == [asyncio.CancelledError] * 2
+    assert reached == ["first", "third", "third"]

@@ -25,6 +25,7 @@ from members.core.model import (
     LaunchFailed,
     LaunchRequest,
     ResolveError,
+    SessionRequest,
     SpecError,
 )
 from members.core.phases import Event, event_of
@@ -407,3 +408,18 @@ async def test_a_session_that_cannot_be_removed_is_reported_and_holds_nobody_up(
     stage.hub.errors = [LaunchFailed("no")] * 3
     await stage.events()
     await asyncio.wait_for(stage.sessions.close(), 5)
+
+
+async def test_a_session_that_begins_does_not_take_two_seats() -> None:
+    """The hub counts it from its request on; the member learns of that a little later."""
+    stage = make_stage(Quota(total=2))
+    hub = stage.hub
+    starting = hub.create(session_request())
+    async with stage.sessions.seat(IMAGE, REPO, Quota(total=2)) as promised:
+        hub.running.append(starting)
+        asyncio.get_running_loop().call_later(0.1, promised.give_back)
+        assert (await stage.last())["phase"] == "ready"
+
+
+def session_request() -> SessionRequest:
+    return SessionRequest(IMAGE, "T" * 22, REPO, REPO, "", "", "", "")
