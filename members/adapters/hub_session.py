@@ -6,6 +6,7 @@ A visitor without a login gets a temporary user; one who logged in gets a server
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -50,7 +51,7 @@ class Address:
         return f"{public_url}user/{_quoted(self.user)}/{server}"
 
 
-class HubSession:
+class HubSession(ABC):
     """What both kinds share. `_admit` and `_removed` are the kinds' own."""
 
     def __init__(
@@ -115,13 +116,13 @@ class HubSession:
         except TimeoutError:
             raise LaunchFailed(f"Session {self.name} could not be removed in {_REMOVE_LIMIT:.0f} s") from None
 
+    @abstractmethod
     async def _admit(self, deadline: float) -> None:
         """Makes sure that the server may be asked for. Raises LaunchFailed or AlreadyRunning."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _removed(self) -> bool:
         """Takes the next step of the removal; whether it was the last."""
-        raise NotImplementedError
 
     async def _server_stopped(self) -> bool:
         try:
