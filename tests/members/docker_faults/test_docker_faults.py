@@ -209,7 +209,7 @@ CASES = {
     "an image without Jupyter": Case(
         steps=("ENV PATH=/nowhere",),
         says=r"Spawn failed: .* ended while starting \(status 127\)\. This image has no Jupyter: none of .*",
-        front_door=(Ending.RETRYABLE, "launch"),
+        front_door=(Ending.FINAL, "repository"),
         counts=BUILT | LAUNCH_FAILED,
     ),
     "git server silent when asked for a ref": Case(
