@@ -139,5 +139,8 @@ async def test_without_buildx_a_member_says_so_at_its_start(
         workshop.builder()
     (tools / "docker").unlink()
     monkeypatch.setenv("PATH", str(tools))
+    with raises(BuildBroken, match="git command was not found"):
+        workshop.builder()
+    (tools / "git").symlink_to("/usr/bin/git")
     with raises(BuildBroken, match="docker command was not found"):
         workshop.builder()
