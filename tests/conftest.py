@@ -13,6 +13,17 @@ from engine_stage import Engine, start_engine
 from registry_stage import RunningRegistry, start_registry
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two groups that may run side by side, so that each keeps one of everything it shares.
+
+    What needs an engine waits for it, and for containers, about as long as all the rest takes.
+    """
+    for item in items:
+        on_engine = item.get_closest_marker("docker") or "engine" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("docker" if on_engine else "rest"))
+
+
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Engine]:
     engine = start_engine()
