@@ -344,7 +344,7 @@ async def test_what_only_time_ends_ends_in_time(member: FaultyMember, good: str)
     """
     never = 'ENTRYPOINT ["/bin/sh", "-c", "sleep 1000"]'
     stuck, stuck_alone = member.repository(never), member.repository(never)
-    asleep, refused = member.repository(f"RUN sleep {member.nap}"), member.repository("RUN sleep 2")
+    asleep, refused = member.repository(f"RUN sleep {member.nap}"), member.repository("RUN sleep 6")
     hanging, hanging_alone = member.repository(), member.repository()
     all_of_them = (stuck, stuck_alone, asleep, refused, hanging, hanging_alone)
     before = await member.counted(*all_of_them)
@@ -353,7 +353,7 @@ async def test_what_only_time_ends_ends_in_time(member: FaultyMember, good: str)
     )
     await waiting.pop().aclose()
     waiting.append(await member.begin(member.spec(asleep), f"RUN sleep {member.nap}"))
-    waiting.append(await member.begin(member.spec(refused), "RUN sleep 2"))
+    waiting.append(await member.begin(member.spec(refused), "RUN sleep 6"))
     with silent("git")(member), answering("push", BROKEN, "P")(member):
         for each in (hanging, hanging_alone):
             waiting.append(await member.begin(member.spec(each), "Cloning"))

@@ -139,7 +139,7 @@ def images(engine: Engine, notebook_image: str, tmp_path_factory: pytest.TempPat
         engine.run("build", "--quiet", "--tag", image, str(folder))
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def shared(
     engine: Engine, images: None, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Member]:
@@ -148,7 +148,7 @@ async def shared(
         yield member
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def session(shared: Member) -> AsyncIterator[tuple[Session, str]]:
     """One ready session for the tests that only look."""
     ready, token = await shared.launch()
