@@ -48,9 +48,9 @@ class FrontDoor:
         self.running = Running(settings)
         self.clock = clock
         self.dice = dice
-        self.pool = Pool(settings.members, settings.health, clock)
+        self.pool = Pool(settings, clock)
         self.log = FactLog(settings.log)
-        self.metrics = FederationMetrics(self.pool, lambda: self.settings().health.headroom)
+        self.metrics = FederationMetrics(self.pool)
         self.dispatcher = Dispatcher(self.pool, self.settings, dice)
         self._listeners = [self.metrics.listen, self.log.listen]
         self.pool.subscribe(self.tell)
@@ -100,7 +100,7 @@ class FrontDoor:
             return
         self.running.settings = settings
         self.log.configure(settings.log)
-        self.tell(replace(self.pool.configure(settings.members, settings.health), notices=settings.notices))
+        self.tell(replace(self.pool.configure(settings), notices=settings.notices))
 
 
 FRONT_DOOR = web.AppKey("front_door", FrontDoor)

@@ -7,7 +7,7 @@ member that was removed leaves no series behind. Names that mybinder.org's dashb
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import CollectorRegistry, GCCollector, Histogram, PlatformCollector, ProcessCollector
@@ -25,7 +25,7 @@ from federation.core.facts import (
     Reconfigured,
 )
 from federation.core.model import Decision, MemberView, State
-from federation.core.routing import health_label, unfit
+from federation.core.routing import health_label
 from federation.service.pool import Pool
 
 READY_BUCKETS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
@@ -34,9 +34,8 @@ READY_BUCKETS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
 class FederationMetrics(Collector):
     """A listener for facts and a collector in one."""
 
-    def __init__(self, pool: Pool, headroom: Callable[[], int]) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._headroom = headroom
         self._sent: Counter[tuple[str, str]] = Counter()
         self._attempts: Counter[tuple[str, str, str]] = Counter()
         self._launches: Counter[tuple[str, str]] = Counter()
@@ -52,7 +51,7 @@ class FederationMetrics(Collector):
 
     def listen(self, fact: Fact) -> None:
         match fact:
-            case Chosen(decision, member, attempt):
+            case Chosen(decision, _, member, attempt):
                 self._sent[member, _reason(decision, member, attempt)] += 1
             case AttemptEnded():
                 self._attempts[fact.member, fact.outcome.value, fact.cause] += 1
@@ -71,7 +70,7 @@ class FederationMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         views = self._pool.views()
-        yield from _states(views, self._headroom())
+        yield from _states(views)
         yield from _sizes(views)
         names = {view.member.name for view in views}
         yield from self._counts(names)
@@ -135,7 +134,7 @@ def own_version() -> str:
         return "unknown"
 
 
-def _states(views: Iterable[MemberView], headroom: int) -> Iterator[Metric]:
+def _states(views: Iterable[MemberView]) -> Iterator[Metric]:
     health = GaugeMetricFamily(
         "federation_health", "1 if the member takes launches, else 0 and why.", labels=["member", "reason"]
     )
@@ -150,8 +149,7 @@ def _states(views: Iterable[MemberView], headroom: int) -> Iterator[Metric]:
     )
     for view in views:
         name = view.member.name
-        takes = unfit(view, headroom) is None
-        health.add_metric([name, health_label(view, headroom)], float(takes))
+        health.add_metric([name, health_label(view)], float(view.refusal is None))
         since.add_metric([name], view.since)
         for state in State:
             states.add_metric([name, state.value], float(view.state is state))

@@ -40,28 +40,55 @@ class LookFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class AttemptEnded:
-    """One launch on one member. `cause` is one of few words, `why` a sentence."""
+class PhaseEnded:
+    """A launch came through a phase on a member, such as `launching`, in so many seconds."""
+
+    member: str
+    phase: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """A launch stands still on a member for longer than launches do there, and is tried elsewhere beside it."""
 
     launch: Launch
+    id: int
+    member: str
+    attempt: int
+    phase: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded:
+    """One launch on one member. `cause` is one of few words, `why` a sentence; `phase` is the last it came to.
+    `id` is the launch's number in this process: one click is one number over all its attempts."""
+
+    launch: Launch
+    id: int
     member: str
     attempt: int
     outcome: Outcome
     cause: str
     why: str
     seconds: float
+    phase: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class LaunchEnded:
-    """One click, over all its members. `member` is the last one tried, None if there was none."""
+    """One click, over all its members. `member` is the one that finished it or the last one tried, None if there
+    was none. `seconds` begin at the click; `waited` of them went by in the waiting room."""
 
     launch: Launch
+    id: int
     outcome: Outcome
     member: str | None
     attempts: int
     cause: str
     seconds: float
+    waited: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +96,18 @@ class Chosen:
     """A member was chosen for a launch, or for its continuation (`attempt` above 1)."""
 
     decision: Decision
+    id: int
     member: str
     attempt: int
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class BlindnessChanged:
+    """All members seem to have failed at once, or one was seen again. `since` is None when we see again."""
+
+    since: float | None
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +136,12 @@ class LoopFailed:
 Fact = (
     StateChanged
     | LookFailed
+    | PhaseEnded
+    | Overdue
     | AttemptEnded
     | LaunchEnded
     | Chosen
+    | BlindnessChanged
     | Reconfigured
     | ConfigurationRefused
     | LoopFailed

@@ -19,10 +19,23 @@ def nothing() -> Mapping[str, Any]:
 class State(StrEnum):
     """Where a member stands in the health state machine."""
 
-    UNKNOWN = "unknown"  # not yet probed: trusted only when nobody better is left
+    UNKNOWN = "unknown"  # not yet seen: trusted only when nobody better is left
     HEALTHY = "healthy"
-    EJECTED = "ejected"  # takes no launch until its probes pass again
+    DEGRADED = "degraded"  # takes what it can still do, after those that can do all
+    EJECTED = "ejected"  # takes no launch until its back-off is over and its probes pass
+    TRIAL = "trial"  # takes one launch at a time, which decides
+    RECOVERING = "recovering"  # takes launches, at first a small share of them
     DRAINED = "drained"  # the operator's wish: weight 0 or a drain
+
+
+TAKING = frozenset({State.HEALTHY, State.DEGRADED, State.TRIAL, State.RECOVERING})
+
+
+class Operation(StrEnum):
+    """What a launch may need of a member."""
+
+    BUILD = "build"  # to make an image, or to fetch one that it does not hold
+    LAUNCH = "launch"  # to start a session
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +43,7 @@ class Member:
     """One BinderHub-compatible service, as the operator configured it.
 
     `url` has no trailing slash. `weight` is a share in any unit, 0 takes no launches. `seats` is the number
-    of sessions it may run, None when only its own health tells.
+    of sessions it may run, None when only its own health tells. `prometheus` is the URL of its own Prometheus.
     """
 
     name: str
@@ -39,6 +52,7 @@ class Member:
     seats: int | None = None
     health_path: str = "/health"
     versions_path: str = "/versions"
+    prometheus: str | None = None
 
     def address(self, path: str) -> str:
         """Below the member's URL, or the path itself when the operator gave a whole URL."""
@@ -68,11 +82,32 @@ class Seats:
 
 
 @dataclass(frozen=True, slots=True)
+class Signal:
+    """One figure that Prometheus, or the member's own metrics, tells of a member. `at` is when it was measured,
+    in seconds since the epoch. Ratios are shares of 1, lengths are seconds."""
+
+    value: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How launches on a member ended lately, as far as they speak of the member itself."""
+
+    good: int = 0
+    bad: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class MemberView:
     """An immutable snapshot of one member: all that routing, pages and metrics may know of it.
 
     `since` is the wall-clock time (seconds since the epoch) of the last state change, `seen` of the last
-    probe that got any answer (None before the first). `leases` counts launches sent and not yet ended.
+    probe that got any answer (None before the first). `seats` is what the member told, bounded by the
+    configuration; `capacity` the sessions it can really hold, as far as that is known. `leases` counts
+    launches that were sent and are not visible in `seats` yet. `weight` is the operator's after evidence, free
+    seats and slow start. `lost` are the operations that it cannot do now. `refusal` says why it takes no
+    launch, None when it does.
     """
 
     member: Member
@@ -84,10 +119,27 @@ class MemberView:
     versions: Mapping[str, Any] = field(default_factory=nothing)
     seen: float | None = None
     leases: int = 0
+    weight: float = 0.0
+    capacity: int | None = None
+    lost: frozenset[Operation] = frozenset()
+    tally: Tally = Tally()
+    signals: Mapping[str, Signal] = field(default_factory=nothing)
+    refusal: str | None = "not probed yet"
 
     @property
     def fit(self) -> bool:
-        return self.state is State.HEALTHY
+        """Whether its state lets it take launches; it may be full nevertheless."""
+        return self.state in TAKING
+
+    @property
+    def load(self) -> int:
+        """Sessions and launches that take its seats."""
+        return (0 if self.seats is None else self.seats.used) + self.leases
+
+    @property
+    def free(self) -> int | None:
+        """Seats that are left, None when no limit is known."""
+        return None if self.capacity is None else max(0, self.capacity - self.load)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +159,12 @@ class Launch:
     @property
     def path(self) -> str:
         return f"/build/{self.provider}/{self.spec}"
+
+    @property
+    def needs(self) -> frozenset[Operation]:
+        """What a member must be able to do for it, if it does not hold the image."""
+        only = "build_only=true" in self.query.split("&")
+        return frozenset({Operation.BUILD} if only else {Operation.BUILD, Operation.LAUNCH})
 
 
 @dataclass(frozen=True, slots=True)

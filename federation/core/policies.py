@@ -26,10 +26,12 @@ def weighted_random(key: str, views: Sequence[MemberView], dice: Dice) -> tuple[
     return _best_first((view, dice()) for view in views)
 
 
+def _weight(view: MemberView) -> float:
+    return view.weight or view.member.weight  # a last resort has no weight of its own
+
+
 def _best_first(drawn: Iterable[tuple[MemberView, float]]) -> tuple[Candidate, ...]:
-    candidates = [
-        Candidate(view, score(view.member.weight, unit)) for view, unit in drawn if view.member.weight > 0
-    ]
+    candidates = [Candidate(view, score(_weight(view), unit)) for view, unit in drawn if _weight(view) > 0]
     return tuple(sorted(candidates, key=lambda c: (c.score, c.view.member.name), reverse=True))
 
 

@@ -10,13 +10,17 @@ from collections.abc import Collection, Sequence
 
 from federation.core.model import Candidate, Decision, Exclusion, Launch, MemberView, State
 from federation.core.policies import POLICIES, WHY, Dice
+from federation.core.rules import PolicyRules
 from federation.core.verdict import QUOTA_CHECK
 
 NOBODY = "no member can take a launch"
 
 
-def unfit(view: MemberView, headroom: int) -> str | None:
-    """Why this member takes no launch now, or None if it does. Launches under way take seats already."""
+def refusal(view: MemberView, headroom: int) -> str | None:
+    """Why this member takes no launch now, or None if it does. Launches under way take seats already.
+
+    For whoever makes views; all others read `MemberView.refusal`.
+    """
     if view.state is State.DRAINED:
         return view.reason
     if not view.fit:
@@ -26,13 +30,13 @@ def unfit(view: MemberView, headroom: int) -> str | None:
 
 def joinable(view: MemberView) -> bool:
     """Whether one more launch may wait for a build on this member: it is well, and its sessions leave room."""
-    return view.fit and (view.seats is None or view.seats.free != 0)
+    return view.fit and (view.seats is None or view.capacity is None or view.seats.used < view.capacity)
 
 
-def health_label(view: MemberView, headroom: int) -> str:
-    """`unfit` in few words, for metrics: without numbers, and full under the name of upstream's check."""
+def health_label(view: MemberView) -> str:
+    """The refusal in few words, for metrics: without numbers, and full under the name of upstream's check."""
     if view.fit:
-        return "" if _full(view, headroom) is None else QUOTA_CHECK
+        return "" if view.refusal is None else QUOTA_CHECK
     return view.reason
 
 
@@ -40,8 +44,7 @@ def decide(
     launch: Launch,
     views: Sequence[MemberView],
     *,
-    policy: str,
-    headroom: int,
+    rules: PolicyRules,
     dice: Dice,
     tried: Collection[str] = (),
     builders: Sequence[str] = (),
@@ -53,12 +56,12 @@ def decide(
     takes no seat. One that died in its build is still named by the launches that have not noticed yet.
     """
     builder = _joined(views, builders, tried)
-    reasons = [(view, _excluded(view, headroom, tried, builder)) for view in views]
+    reasons = [(view, _excluded(view, tried, builder)) for view in views]
     fit = [view for view, reason in reasons if reason is None]
     exclusions = tuple(Exclusion(view.member.name, reason) for view, reason in reasons if reason is not None)
-    order = POLICIES[policy]
+    order = POLICIES[rules.order]
     if fit:
-        candidates, why = order(launch.repo_key, fit, dice), WHY[policy]
+        candidates, why = order(launch.repo_key, fit, dice), WHY[rules.order]
         candidates, why = _led(candidates, why, builder, "it may be building this version already")
     else:
         left = [view for view in views if view.member.name not in tried]
@@ -80,12 +83,12 @@ def _joined(views: Sequence[MemberView], builders: Sequence[str], tried: Collect
     return next((name for name in builders if name in well), None)
 
 
-def _excluded(view: MemberView, headroom: int, tried: Collection[str], builder: str | None) -> str | None:
+def _excluded(view: MemberView, tried: Collection[str], builder: str | None) -> str | None:
     if view.member.name in tried:
         return "already tried"
     if view.member.name == builder:
         return None
-    return unfit(view, headroom)
+    return view.refusal
 
 
 def _led(
@@ -101,9 +104,7 @@ def _first(chosen: Candidate, candidates: tuple[Candidate, ...]) -> tuple[Candid
 
 
 def _full(view: MemberView, headroom: int) -> str | None:
-    if view.seats is None or view.seats.quota is None:
+    if view.free is None or view.free > headroom:
         return None
-    free = view.seats.quota - view.seats.used - view.leases
-    if free > headroom:
-        return None
-    return f"full: {view.seats.used} of {view.seats.quota} seats, {view.leases} launches under way"
+    used = 0 if view.seats is None else view.seats.used
+    return f"full: {used} of {view.capacity} seats, {view.leases} launches under way"

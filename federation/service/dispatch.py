@@ -30,8 +30,7 @@ class Dispatcher:
         return decide(
             launch,
             self._pool.views(),
-            policy=settings.policy.order,
-            headroom=settings.health.headroom,
+            rules=settings.policy,
             dice=self._dice,
             tried=tried,
             builders=self._joining.members(launch),

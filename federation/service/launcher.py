@@ -11,6 +11,7 @@ import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from federation.core.errors import LaunchError, MemberFault
@@ -31,6 +32,7 @@ class _Story:
     """One launch under way. Until it ends otherwise, it is one that the visitor abandoned."""
 
     launch: Launch
+    id: int
     visitor: Visitor
     audience: Audience
     begun: float
@@ -60,6 +62,7 @@ class Launcher:
         self._streams = streams
         self._in_force = in_force
         self._tell = tell
+        self._ids = count(1)
 
     def would_take(self, launch: Launch) -> Member:
         """The member that this launch would be handed to. Raises `LaunchError` when none can take it."""
@@ -67,14 +70,15 @@ class Launcher:
 
     def redirect(self, launch: Launch) -> Member:
         """The member that this launch is handed to. Raises `LaunchError` when none can take it."""
+        id = next(self._ids)
         decision = self._dispatcher.decide(launch)
         try:
             member = _first_of(decision)
         except LaunchError:
-            self._tell(LaunchEnded(launch, Outcome.FAILED, None, 0, "no_member", 0.0))
+            self._tell(LaunchEnded(launch, id, Outcome.FAILED, None, 0, "no_member", 0.0))
             raise
-        self._tell(Chosen(decision, member.name, 1))
-        self._tell(LaunchEnded(launch, Outcome.REDIRECTED, member.name, 1, "redirected", 0.0))
+        self._tell(Chosen(decision, id, member.name, 1))
+        self._tell(LaunchEnded(launch, id, Outcome.REDIRECTED, member.name, 1, "redirected", 0.0))
         return member
 
     async def relay(
@@ -85,7 +89,7 @@ class Launcher:
         While the audience is empty, a member that can go on later is left alone. Close it
         (`contextlib.aclosing`) when nobody wants it any more: that closes the member's stream at once.
         """
-        story = _Story(launch, visitor, audience, _now())
+        story = _Story(launch, next(self._ids), visitor, audience, _now())
         try:
             while story.outcome is Outcome.ABANDONED:
                 decision = self._dispatcher.decide(launch, story.lost)
@@ -100,7 +104,11 @@ class Launcher:
                         yield frame
         finally:
             seconds = _now() - story.begun
-            self._tell(LaunchEnded(launch, story.outcome, story.member, story.attempts, story.cause, seconds))
+            self._tell(
+                LaunchEnded(
+                    launch, story.id, story.outcome, story.member, story.attempts, story.cause, seconds
+                )
+            )
 
     def _handed(self, story: _Story, decision: Decision, member: Member) -> Frame:
         """The event that says who goes on with the launch, and why."""
@@ -110,7 +118,7 @@ class Launcher:
             why = story.lost[story.member]
             message = f"{story.member} could not finish this launch ({why}); {member.name} continues."
         story.member = member.name
-        self._tell(Chosen(decision, member.name, story.attempts))
+        self._tell(Chosen(decision, story.id, member.name, story.attempts))
         return _event(phase="waiting", message=message + "\n", member=member.name, attempt=story.attempts)
 
     async def _attempt(self, story: _Story, member: Member) -> AsyncGenerator[Frame, None]:
@@ -164,7 +172,7 @@ class Launcher:
             story.lost[member.name] = why
         else:
             story.outcome, story.cause = outcome, cause
-        self._tell(AttemptEnded(story.launch, member.name, attempt, outcome, cause, why, seconds))
+        self._tell(AttemptEnded(story.launch, story.id, member.name, attempt, outcome, cause, why, seconds))
 
 
 def _now() -> float:

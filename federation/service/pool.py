@@ -6,14 +6,15 @@ picture without a lock and nothing that it holds ever goes stale in place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
 from federation.core.facts import Fact, Listener, LookFailed, Reconfigured, StateChanged
 from federation.core.health import Event, Standing, doubtful, step
 from federation.core.model import Member, MemberView, Seats, State
-from federation.core.rules import HealthRules
+from federation.core.routing import refusal
+from federation.core.rules import Settings
 from federation.service.ports import Clock, ProbeResult
 
 
@@ -30,11 +31,12 @@ class _Seat:
 class Pool:
     """Who exists, who is well, and how many launches each member has under way."""
 
-    def __init__(self, members: Sequence[Member], rules: HealthRules, clock: Clock) -> None:
-        self._rules = rules
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._rules = settings.health
+        self._policy = settings.policy
         self._clock = clock
         self._listeners: list[Listener] = []
-        self._seats: dict[str, _Seat] = {member.name: self._fresh(member) for member in members}
+        self._seats: dict[str, _Seat] = {member.name: self._fresh(member) for member in settings.members}
         self._views: tuple[MemberView, ...] = ()
         self._publish()
 
@@ -90,14 +92,15 @@ class Pool:
             seat.view = replace(seat.view, leases=seat.view.leases - 1)
             self._publish()
 
-    def configure(self, members: Sequence[Member], rules: HealthRules) -> Reconfigured:
+    def configure(self, settings: Settings) -> Reconfigured:
         """Follows a new configuration. A member that stays where it was keeps its state and leases; one that
         moved to another URL starts as unknown."""
         before = self._seats
-        self._rules = rules
+        self._rules = settings.health
+        self._policy = settings.policy
         self._seats = {}
         changed = []
-        for member in members:
+        for member in settings.members:
             old = before.get(member.name)
             if old is None:
                 self._seats[member.name] = self._fresh(member)
@@ -155,6 +158,13 @@ class Pool:
         self._tell(StateChanged(seat.view.member.name, before, standing.state, reason, now))
 
     def _publish(self) -> None:
+        for seat in self._seats.values():
+            seat.view = replace(
+                seat.view,
+                weight=seat.view.member.weight if seat.view.fit else 0.0,
+                capacity=_capacity(seat.view),
+            )
+            seat.view = replace(seat.view, refusal=refusal(seat.view, self._policy.headroom or 0))
         self._views = tuple(seat.view for seat in self._seats.values())
 
     def _tell(self, fact: Fact) -> None:
@@ -169,6 +179,10 @@ def same_place(one: Member, other: Member) -> bool:
         other.health_path,
         other.versions_path,
     )
+
+
+def _capacity(view: MemberView) -> int | None:
+    return view.member.seats if view.seats is None else view.seats.quota
 
 
 def _seats(member: Member, told: Seats | None) -> Seats | None:

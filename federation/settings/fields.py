@@ -102,6 +102,7 @@ HexSecret = Annotated[
     AfterValidator(hex_secret),
     WithJsonSchema({"type": "string"}),
 ]
+Secret = Annotated[SecretStr, BeforeValidator(from_environment), WithJsonSchema({"type": "string"})]
 Name = Annotated[str, AfterValidator(member_name)]
 Network = Annotated[str, AfterValidator(network)]
 Count = Annotated[int, Field(ge=1, strict=True)]

@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from federation.core.errors import LaunchError
+from federation.core.launchkey import parse_spec
 from federation.core.model import Member
 from federation.core.policies import POLICIES
 from federation.core.providers import BY_ID
 from federation.core.rules import (
     PAGE_PROVIDERS,
     BuildTokenRules,
+    CanaryRules,
+    DecisionRules,
     HealthRules,
     LaunchRules,
     LogRules,
     Mode,
     PolicyRules,
+    PrometheusRules,
     Settings,
     Suggestion,
+    WaitingRules,
 )
-from federation.settings.fields import Count, Duration, HexSecret, HttpUrl, Name, Network, Section, Weight
+from federation.core.signals import SIGNALS
+from federation.settings.fields import (
+    Count,
+    Duration,
+    HexSecret,
+    HttpUrl,
+    Name,
+    Network,
+    Secret,
+    Section,
+    Weight,
+)
 
 
 def _policy(name: str) -> str:
@@ -35,6 +53,22 @@ def _provider(name: str) -> str:
     return name
 
 
+def _signal(name: str) -> str:
+    if name not in SIGNALS:
+        raise ValueError(f"one of {', '.join(SIGNALS)}")
+    return name
+
+
+def _spec(text: str) -> str:
+    try:
+        parse_spec(text)
+    except LaunchError as error:
+        raise ValueError(f"a launch, written provider/…/ref ({error})") from error
+    return text
+
+
+Spec = Annotated[str, AfterValidator(_spec)]
+SignalName = Annotated[str, AfterValidator(_signal)]
 Policy = Annotated[str, AfterValidator(_policy), Field(json_schema_extra={"enum": list(POLICIES)})]
 ProviderId = Annotated[str, AfterValidator(_provider), Field(json_schema_extra={"enum": list(BY_ID)})]
 
@@ -45,16 +79,29 @@ class LaunchSection(Section):
     timeout: Duration = 600.0
     """Of one launch on one member."""
     stuck_after: Duration = 90.0
-    """A member's stream without a single byte for so long is given up."""
+    """A launch that stands still for so long is tried elsewhere too; sooner where a member is usually faster."""
     connect_timeout: Duration = 3.0
     """Until a member accepts the connection."""
     attempts: Annotated[Count, Field(le=20)] = 3
     """Members tried for one launch."""
+    retry_budget: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.2
+    """Further attempts for each launch, over the whole federation; ten a minute are always granted."""
 
 
 class PolicySection(Section):
     order: Policy = "rendezvous"
     """rendezvous: a repository keeps its member; random: weighted dice."""
+    balance_factor: Annotated[float, Field(ge=1, le=10, strict=True)] = 1.25
+    """A member with more than so many times its fair share of the load is passed over."""
+    headroom: Literal["auto"] | Annotated[int, Field(ge=0, strict=True)] = "auto"
+    """Seats of each member that are left alone; auto: as many as others may take before its numbers show it."""
+
+
+class CanarySection(Section):
+    spec: Spec
+    """What is launched, as in a launch link: provider/…/ref. Its server is not used; hubs cull it as idle."""
+    every: Duration = 600.0
+    """A member without a launch for so long gets one of ours."""
 
 
 class HealthSection(Section):
@@ -66,8 +113,51 @@ class HealthSection(Section):
     """Failed probes in a row that eject a member."""
     rise: Count = 2
     """Good probes in a row that bring it back."""
-    headroom: Annotated[int, Field(ge=0, strict=True)] = 0
-    """A member with so few free seats or less counts as full."""
+    eject_base: Duration = 10.0
+    """An ejected member is left alone for so long at least, twice as long each further time."""
+    eject_max: Duration = 300.0
+    """The longest it is left alone."""
+    slow_start: Duration = 120.0
+    """After an ejection the share grows for so long until it is whole."""
+    version_grace: Duration = 7200.0
+    """A member may run other versions than most members for so long."""
+    canary: CanarySection | None = None
+    """A launch of our own for members that had none for a while; null: none."""
+
+
+class WaitingSection(Section):
+    places: Annotated[int, Field(ge=0, le=100_000, strict=True)] = 500
+    """Launches that may wait for a seat when no member has one; 0: none waits."""
+    timeout: Duration = 600.0
+    """The longest that a launch waits."""
+    per_visitor: Count = 5
+    """Launches of one address that may wait."""
+
+
+class PrometheusSection(Section):
+    url: HttpUrl | None = None
+    """A Prometheus that knows all members; null: each member's own, if it has one."""
+    selector: str = 'member="%(member)s"'
+    """What picks one member's series there, as inside PromQL's braces; %(member)s is its name."""
+    interval: Duration = 15.0
+    """Between two rounds of questions."""
+    timeout: Duration = 5.0
+    """Of one question."""
+    max_age: Duration = 180.0
+    """Signals older than this count as none."""
+    scrape: Annotated[bool, Field(strict=True)] = True
+    """Read a member's own /metrics where there is no Prometheus."""
+    token: Secret | None = None
+    """Sent as bearer token to the Prometheus of `url`, or ${NAME} of the environment."""
+    queries: dict[SignalName, str] = Field(default_factory=dict)
+    """PromQL by signal, in place of the defaults; %(selector)s is the selector."""
+
+
+class DecisionSection(Section):
+    keep: Annotated[int, Field(ge=0, le=1_000_000, strict=True)] = 2000
+    """Decisions that are remembered for /federation/v1/decisions."""
+    file: str | None = None
+    """A file to which each decision is written as a line of JSON; null: none."""
 
 
 class BuildTokenSection(Section):
@@ -99,6 +189,8 @@ class MemberSection(Section):
     """Share of launches, in any unit; 0 sends it none."""
     seats: Annotated[int, Field(ge=0, strict=True)] | None = None
     """Sessions it may run; null: what its /health tells."""
+    prometheus: HttpUrl | None = None
+    """The member's own Prometheus."""
 
 
 class LogSection(Section):
@@ -121,6 +213,14 @@ class FrontDoorFile(Section):
     """In which order members are tried."""
     health: HealthSection = HealthSection()
     """When a member counts as well."""
+    waiting: WaitingSection = WaitingSection()
+    """Where launches wait when no member has a seat."""
+    prometheus: PrometheusSection = PrometheusSection()
+    """Where signals about the members come from."""
+    decisions: DecisionSection = DecisionSection()
+    """What is remembered of why a launch went where it went."""
+    view_file: str | None = None
+    """A file that keeps the last view of the members over a restart; null: none."""
     trusted_proxies: tuple[Network, ...] = ()
     """Networks whose X-Forwarded-* headers are believed."""
     build_tokens: BuildTokenSection = BuildTokenSection()
@@ -139,20 +239,45 @@ def settings(file: FrontDoorFile) -> Settings:
     """The models as the objects that the other floors hold."""
     return Settings(
         members=tuple(
-            Member(name, member.url, member.weight, member.seats)
+            Member(name, member.url, member.weight, member.seats, prometheus=member.prometheus)
             for name, member in file.members.items()
             if member is not None
         ),
         public_url=file.public_url,
         title=file.title,
         launch=LaunchRules(**file.launch.model_dump()),
-        policy=PolicyRules(**file.policy.model_dump()),
-        health=HealthRules(**file.health.model_dump()),
+        policy=_policy_rules(file.policy),
+        health=_health(file.health),
+        waiting=WaitingRules(**file.waiting.model_dump()),
+        prometheus=_prometheus(file.prometheus),
+        decisions=DecisionRules(**file.decisions.model_dump()),
+        view_file=file.view_file,
         trusted_proxies=file.trusted_proxies,
         build_tokens=_build_tokens(file.build_tokens),
         providers=tuple(dict.fromkeys(file.providers)),
         suggestions=tuple(Suggestion(**suggestion.model_dump()) for suggestion in file.suggestions),
         log=LogRules(**file.log.model_dump()),
+    )
+
+
+def _policy_rules(section: PolicySection) -> PolicyRules:
+    headroom = None if section.headroom == "auto" else section.headroom
+    return PolicyRules(section.order, section.balance_factor, headroom)
+
+
+def _health(section: HealthSection) -> HealthRules:
+    canary = section.canary
+    return HealthRules(
+        **section.model_dump(exclude={"canary"}),
+        canary=None if canary is None else CanaryRules(canary.spec, canary.every),
+    )
+
+
+def _prometheus(section: PrometheusSection) -> PrometheusRules:
+    return PrometheusRules(
+        **section.model_dump(exclude={"token", "queries"}),
+        token=None if section.token is None else section.token.get_secret_value(),
+        queries=MappingProxyType(dict(section.queries)),
     )
 
 

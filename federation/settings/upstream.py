@@ -62,13 +62,12 @@ def settings(file: UpstreamFile) -> Settings:
             _member(name, host) for name, host in file.hosts.items() if host is not None and host.url
         ),
         launch=LaunchRules(mode=Mode.REDIRECT),
-        policy=PolicyRules(order=file.load_balancer),
+        policy=PolicyRules(order=file.load_balancer, headroom=file.pod_headroom),
         health=HealthRules(
             interval=check.period,
             timeout=check.timeout,
             fall=check.retries,
             rise=1,
-            headroom=file.pod_headroom,
             jitter=check.jitter,
         ),
         notices=tuple(_notices(file)),

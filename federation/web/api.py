@@ -15,7 +15,6 @@ from aiohttp import web
 from federation.core.errors import LaunchError
 from federation.core.launchkey import parse_spec, take_member
 from federation.core.model import Decision, MemberView
-from federation.core.routing import unfit
 from federation.service.dispatch import Dispatcher
 from federation.service.ports import Clock
 from federation.web.cors import CORS, open_to_all
@@ -34,7 +33,6 @@ def answer(told: Any, *, status: int = 200) -> web.Response:
 
 async def active_hosts(request: web.Request) -> web.Response:
     """The members that take launches now, as federation-redirect lists them."""
-    headroom = request.app[RUNNING].settings.health.headroom
     hosts = {
         view.member.name: {
             "url": view.member.url,
@@ -43,17 +41,16 @@ async def active_hosts(request: web.Request) -> web.Response:
             "versions": view.member.address(view.member.versions_path),
         }
         for view in request.app[POOL].views()
-        if unfit(view, headroom) is None
+        if view.refusal is None
     }
     return answer({"active_hosts": hosts})
 
 
 async def health(request: web.Request) -> web.Response:
     """BinderHub's shape: 503 only when no member can take a launch; one member alone decides nothing."""
-    headroom = request.app[RUNNING].settings.health.headroom
     checks = []
     for view in request.app[POOL].views():
-        reason = unfit(view, headroom)
+        reason = view.refusal
         told = {"service": view.member.name, "ok": reason is None, "_ignore_failure": True}
         checks.append(told if reason is None else {**told, "reason": reason})
     ok = any(check["ok"] for check in checks)
@@ -74,9 +71,8 @@ async def versions(request: web.Request) -> web.Response:
 
 async def members(request: web.Request) -> web.Response:
     """Every member as the router sees it."""
-    headroom = request.app[RUNNING].settings.health.headroom
     now = request.app[CLOCK].now()
-    return answer({"members": [_member(view, headroom, now) for view in request.app[POOL].views()]})
+    return answer({"members": [_member(view, now) for view in request.app[POOL].views()]})
 
 
 async def explain(request: web.Request) -> web.Response:
@@ -91,9 +87,8 @@ async def explain(request: web.Request) -> web.Response:
     return answer(_decision(decision, request.app[RUNNING].settings.policy.order))
 
 
-def _member(view: MemberView, headroom: int, now: float) -> dict[str, Any]:
-    reason = unfit(view, headroom)
-    seats = view.seats
+def _member(view: MemberView, now: float) -> dict[str, Any]:
+    reason = view.refusal
     return {
         "name": view.member.name,
         "url": view.member.url,
@@ -101,9 +96,9 @@ def _member(view: MemberView, headroom: int, now: float) -> dict[str, Any]:
         "since": view.since,
         "reason": view.reason if reason is None or not view.fit else reason,
         "weight": view.member.weight,
-        "effective_weight": view.member.weight if reason is None else 0,
-        "seats": view.member.seats if seats is None else seats.quota,
-        "free": None if seats is None or seats.free is None else max(0, seats.free - view.leases),
+        "effective_weight": view.weight if reason is None else 0,
+        "seats": view.capacity,
+        "free": view.free,
         "leases": view.leases,
         "versions": view.versions,
         "signals": {

@@ -12,9 +12,8 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from federation.core.model import Check, MemberView, State
-from federation.core.routing import unfit
 from federation.web.house import page
-from federation.web.keys import POOL, RUNNING
+from federation.web.keys import POOL
 
 Refusals = list[str | None]
 
@@ -22,7 +21,10 @@ Refusals = list[str | None]
 WORDS = {
     State.HEALTHY: ("●", "good", "Takes launches"),
     State.UNKNOWN: ("◌", "warn", "Not known yet"),
+    State.DEGRADED: ("◐", "warn", "Takes some launches"),
     State.EJECTED: ("▲", "bad", "Out of service"),
+    State.TRIAL: ("◔", "warn", "On trial, with one launch at a time"),
+    State.RECOVERING: ("◑", "warn", "Takes launches again, a few at first"),
     State.DRAINED: ("■", "off", "Drained by its operators"),
 }
 FULL = ("◆", "warn", "Full")  # well, but without a free seat
@@ -31,8 +33,7 @@ UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 async def status(request: web.Request) -> web.Response:
     views = request.app[POOL].views()
-    headroom = request.app[RUNNING].settings.health.headroom
-    refusals = [unfit(view, headroom) for view in views]
+    refusals = [view.refusal for view in views]
     now = time.time()
     symbol, tone, summary = overall(views, refusals)
     return page(
@@ -64,7 +65,7 @@ def overall(views: Sequence[MemberView], refusals: Refusals) -> tuple[str, str, 
 
 def shares(views: Sequence[MemberView], refusals: Refusals) -> list[int]:
     """Each member's expected share of launches in percent: its weight among those that take launches."""
-    weights = [view.member.weight if why is None else 0.0 for view, why in zip(views, refusals, strict=True)]
+    weights = [view.weight if why is None else 0.0 for view, why in zip(views, refusals, strict=True)]
     total = sum(weights)
     return [round(100 * weight / total) if total else 0 for weight in weights]
 

@@ -20,9 +20,12 @@ _TOKEN = re.compile(r'"token": "([^"]+)"')
 _VOLATILE: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?<=/user/)[^/\"\\ ]+"), USER),
     (re.compile(r"(?<=for user )\S+"), USER),
-    (re.compile(r"(?:/[\w.-]+)*/pytest-of-[\w.-]+/pytest-\d+/[\w.-]+"), HERE),
+    (re.compile(r"(?:/[\w.-]+)*/pytest-of-[\w.-]+/pytest-\d+/(?:popen-gw\d+/)?[\w.-]+"), HERE),
     (re.compile(r"(?:/[\w.-]+)*/binder-builds-\w+"), HERE),
-    (re.compile(r"%2F(?:[\w.-]+%2F)*pytest-of-[\w.-]+%2Fpytest-\d+%2F[\w.-]+"), HERE.replace("/", "%2F")),
+    (
+        re.compile(r"%2F(?:[\w.-]+%2F)*pytest-of-[\w.-]+%2Fpytest-\d+%2F(?:popen-gw\d+%2F)?[\w.-]+"),
+        HERE.replace("/", "%2F"),
+    ),
     (re.compile(r"/tmp/repo2docker\w+"), "/tmp/repo2docker"),
     (re.compile(r"(?<=Cloning into ')[^']+"), "/tmp/repository"),
     (re.compile(r"Using python\S+ \([^)]*\) with uv"), "Using python3.11 (/usr/bin/python3.11) with uv"),
