@@ -34,7 +34,8 @@ def image_name(python: Interpreter) -> str:
     The leading letters keep it apart from names of repositories' images.
     """
     parts = [_FORMAT, str(python.path), str(python.version)]
-    parts += [(BASE / name).read_text(encoding="utf-8") for name in ("requirements.in", "requirements.lock")]
+    files = ("requirements.in", "requirements.lock", "overrides.txt")
+    parts += [(BASE / name).read_text(encoding="utf-8") for name in files]
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     return f"{SHARED}{python.name}:{digest[:16]}"
 

@@ -23,9 +23,11 @@ from members.adapters.interpreters import Interpreter
 from members.adapters.sandbox import ENVIRONMENT, Mount, interpreter_mount
 from members.adapters.workbench import Workbench
 
-BASE = Path(__file__).with_name(
+BASE = Path(
+    __file__
+).with_name(
     "base"
-)  # requirements.in: what every environment has; requirements.lock: exactly which
+)  # requirements.in: what every environment has; requirements.lock: exactly which; overrides.txt: what none has
 _INSIDE = ENVIRONMENT.parent
 _LONGEST_SCRIPT = 1 << 20  # bytes of a script of a package; a program is longer, and none of ours
 
@@ -110,6 +112,8 @@ class Uv:
             "--no-config",
             "--python",
             bench.seen(bench.env),
+            "--override",
+            bench.seen(BASE / "overrides.txt", *mounts),
         ]
         held: list[str] = []
         try:

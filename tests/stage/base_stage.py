@@ -34,7 +34,7 @@ def _root_file_system() -> Path:
     """The tar of the base image's file system, from the machine's cache if it was ever made there."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "binder-federation"
     cache.mkdir(parents=True, exist_ok=True)
-    parts = [_MAKER, _MAKER.parent / "base" / "requirements.lock"]
+    parts = [_MAKER, *(_MAKER.parent / "base" / name for name in ("requirements.lock", "overrides.txt"))]
     digest = hashlib.sha256(b"\0".join(part.read_bytes() for part in parts)).hexdigest()[:16]
     tar = cache / f"base-{digest}.tar"
     with (cache / "base.lock").open("ab") as file:
