@@ -17,7 +17,7 @@ up: $(VENV)/.ready
 # Two at a time: what needs an engine of containers, and all the rest (tests/conftest.py).
 test: lint
 	@.ci/test-tools
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadscope $(PYTEST_ARGS)
 
 lint: $(VENV)/.ready-dev
 	@$(BIN)/ruff check .

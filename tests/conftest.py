@@ -6,22 +6,40 @@ They are started when a test first asks for them, and end with the run.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from base_stage import BASE, NOTEBOOK, load_base_images
 from engine_stage import Engine, start_engine
 from registry_stage import RunningRegistry, start_registry
+from xdist.scheduler import LoadScopeScheduling
+
+ON_ENGINE = ("docker", "buildpacks", "registry", "stage")  # words in the paths of tests that need an engine
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
+def on_engine(nodeid: str) -> bool:
+    return any(word in nodeid.partition("::")[0] for word in ON_ENGINE)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test outside its group would start a second engine beside the first."""
+    for item in items:
+        if item.get_closest_marker("docker") and not on_engine(item.nodeid):
+            raise pytest.UsageError(f"{item.nodeid} needs an engine: its path must name one of {ON_ENGINE}")
+
+
+class TwoGroups(LoadScopeScheduling):
     """Two groups that may run side by side, so that each keeps one of everything it shares.
 
     What needs an engine waits for it, and for containers, about as long as all the rest takes.
     """
-    for item in items:
-        on_engine = item.get_closest_marker("docker") or "engine" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("docker" if on_engine else "rest"))
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "engine" if on_engine(nodeid) else "rest"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TwoGroups:
+    return TwoGroups(config, log)
 
 
 @pytest.fixture(scope="session")
