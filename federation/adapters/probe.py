@@ -47,6 +47,7 @@ class HttpProber:
             reason=verdict.reason,
             checks=verdict.checks,
             seats=verdict.seats,
+            lost=verdict.lost,
             versions=versions.result(),
         )
 

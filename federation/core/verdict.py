@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from federation.core.model import Check, Seats
+from federation.core.model import Check, Operation, Seats
 from federation.core.told import LONGEST_KEY, bounded, text
 
 QUOTA_CHECK = "Pod quota"
+# Without what a check stands for a member can still do the rest.
+LOSES: Mapping[str, Operation] = MappingProxyType(
+    {"Docker registry": Operation.BUILD, "JupyterHub API": Operation.LAUNCH}
+)
 _READABLE = (200, 503)  # BinderHub answers both with the same body
 _MOST_CHECKS = 50
 _NOT_DETAIL = ("service", "ok", "_ignore_failure")
@@ -23,12 +27,13 @@ _NOT_DETAIL = ("service", "ok", "_ignore_failure")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one answer says. `reason` is empty when `ok`."""
+    """What one answer says. `reason` is empty when `ok`; `lost` is what an `ok` member cannot do nevertheless."""
 
     ok: bool
     reason: str = ""
     checks: tuple[Check, ...] = ()
     seats: Seats | None = None
+    lost: frozenset[Operation] = frozenset()
 
 
 def judge(status: int, body: bytes) -> Verdict:
@@ -47,8 +52,13 @@ def judge(status: int, body: bytes) -> Verdict:
         return Verdict(False, "/health has a check without service and ok", checks)
     seats = next((_seats(check) for check in checks if check.service == QUOTA_CHECK), None)
     failing = [check.service for check in checks if not check.ok and not check.ignored]
-    if seats is not None and seats.quota is not None and failing == [QUOTA_CHECK]:
-        return Verdict(True, "", checks, seats)  # not ill, only full: its numbers tell
+    if seats is not None and seats.quota is not None and QUOTA_CHECK in failing:
+        failing.remove(QUOTA_CHECK)  # not ill, only full: its numbers tell
+        if not failing:
+            return Verdict(True, "", checks, seats)
+    lost = frozenset(LOSES[service] for service in failing if service in LOSES)
+    if failing and all(service in LOSES for service in failing) and lost < frozenset(Operation):
+        return Verdict(True, "", checks, seats, lost)
     if failing:
         return Verdict(False, f"failing: {', '.join(failing)}", checks, seats)
     if status != 200 or (not checks and told.get("ok") is not True):

@@ -1,113 +1,195 @@
 """The members as they stand now: the only mutable state of the front door. Knows no wire and no policy.
 
 `views()` is a tuple of frozen snapshots, replaced on every change, so that a reader has one consistent
-picture without a lock and nothing that it holds ever goes stale in place.
+picture without a lock and nothing that it holds ever goes stale in place. What is known of one member is kept in
+its `Seat`; this file brings news to it, moves it through its states, and compares it with its peers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from federation.core.facts import Fact, Listener, LookFailed, Reconfigured, StateChanged
-from federation.core.health import Event, Standing, doubtful, step
-from federation.core.model import Member, MemberView, Seats, State
-from federation.core.routing import refusal
+from federation.core import doubt
+from federation.core import seats as seating
+from federation.core.evidence import WELL, cleared, counted
+from federation.core.facts import (
+    AttemptEnded,
+    BlindnessChanged,
+    Fact,
+    LaunchEnded,
+    Listener,
+    LookFailed,
+    Outcome,
+    Reconfigured,
+    StateChanged,
+)
+from federation.core.health import Event, Standing, doubtful, overdue, step
+from federation.core.model import Member, MemberView, Signal, State
+from federation.core.policies import Dice
 from federation.core.rules import Settings
+from federation.core.snapshot import Snapshot, snapshot
+from federation.service.jury import Jury
+from federation.service.leases import Lease
 from federation.service.ports import Clock, ProbeResult
+from federation.service.seat import Look, Seat
 
-
-class _Seat:
-    """One member's place in the pool. A lease keeps hold of it, so that it never ends on a namesake."""
-
-    __slots__ = ("standing", "view")
-
-    def __init__(self, view: MemberView) -> None:
-        self.view = view
-        self.standing = Standing(view.state)
+BLIND = "no member answers; the last good view is kept"
 
 
 class Pool:
     """Who exists, who is well, and how many launches each member has under way."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
-        self._rules = settings.health
-        self._policy = settings.policy
+    def __init__(self, settings: Settings, clock: Clock, dice: Dice = lambda: 0.5) -> None:
+        self._settings = settings
         self._clock = clock
+        self._dice = dice
         self._listeners: list[Listener] = []
-        self._seats: dict[str, _Seat] = {member.name: self._fresh(member) for member in settings.members}
-        self._views: tuple[MemberView, ...] = ()
-        self._publish()
+        self._stirred: list[Callable[[], None]] = []
+        self._blind_since: float | None = None
+        self._seats: dict[str, Seat] = {}
+        self._jury = Jury(self._seats, self._move)
+        self._snapshot: Snapshot | None = None
+        self.taken: list[int] = []
+        self.configure(settings)
+
+    # What readers see.
 
     def views(self) -> tuple[MemberView, ...]:
         """All members in the order of the configuration. Costs nothing."""
-        return self._views
+        return self.snapshot().views
+
+    def snapshot(self) -> Snapshot:
+        """The views with what routing makes of them in advance. `taken` counts, by the index of the view, the
+        launches that were handed over since it was made."""
+        assert self._snapshot is not None
+        return self._snapshot
 
     def view(self, name: str) -> MemberView | None:
         seat = self._seats.get(name)
         return None if seat is None else seat.view
 
+    @property
+    def blind_since(self) -> float | None:
+        """Since when all members seem to have failed at once; None when the view is to be believed."""
+        return self._blind_since
+
     def doubtful(self, name: str) -> bool:
         """Whether this member takes launches but has begun to look bad."""
         seat = self._seats.get(name)
-        return seat is not None and doubtful(seat.standing, self._rules)
+        return seat is not None and doubtful(seat.standing, self._settings.health)
 
     def subscribe(self, listener: Listener) -> None:
         """Facts are told to each listener at once, in the order of subscription. Listeners must not raise."""
         self._listeners.append(listener)
+
+    def when_stirred(self, stirred: Callable[[], None]) -> None:
+        """Called whenever a seat may have come free."""
+        self._stirred.append(stirred)
+
+    # What is told to the pool.
 
     def observe(self, result: ProbeResult) -> None:
         """Takes a probe's result over. One for a member that is gone is dropped."""
         seat = self._seats.get(result.member)
         if seat is None:
             return
-        view = replace(
-            seat.view,
-            checks=result.checks if result.answered else (),
-            seats=_seats(seat.view.member, result.seats) if result.answered else None,
-            versions=seat.view.versions if result.versions is None else result.versions,
-            seen=result.at if result.answered else seat.view.seen,
-        )
-        self._look(seat, view, Event.GOOD if result.ok else Event.BAD, result.reason)
+        if result.answered:
+            self._answered(seat, result)
+        else:
+            self._silent(seat)
+        self._look(seat, Event.GOOD if result.ok else Event.BAD, result.reason)
 
     def refused(self, name: str, reason: str) -> None:
         """A launch could not even connect to this member: as good as a failed probe."""
         seat = self._seats.get(name)
         if seat is not None:
-            self._look(seat, seat.view, Event.BAD, reason)
+            self._silent(seat)
+            self._look(seat, Event.BAD, reason)
 
-    @contextmanager
-    def lease(self, name: str) -> Iterator[None]:
-        """Counts a launch on this member until the block ends, however it ends."""
+    def signalled(self, name: str, signals: Mapping[str, Signal], good: int, bad: int) -> None:
+        """What Prometheus or the member's own metrics tell. `good` and `bad` launches since the last time count as
+        outcomes where the front door does not see them itself."""
         seat = self._seats.get(name)
         if seat is None:
-            yield
             return
-        seat.view = replace(seat.view, leases=seat.view.leases + 1)
+        seat.signals = signals
+        if good or bad:
+            seat.evidence = counted(seat.evidence, self._clock.now(), good, bad)
+            self._jury.judge(self._clock.now())
+        self._renewed(seat)
+
+    def listen(self, fact: Fact) -> None:
+        """A listener for how launches end."""
+        match fact:
+            case AttemptEnded() if (seat := self._jury.heard(fact, self._clock.now())) is not None:
+                self._renewed(seat)
+                self._stir()
+            case LaunchEnded(outcome=Outcome.FAILED):
+                self._jury.failed(fact, self._clock.now())
+            case _:
+                pass
+
+    def tick(self) -> None:
+        """What time alone changes: back-offs end, shares grow, leases and evidence age. Call it about once a second."""
+        now = self._clock.now()
+        for seat in self._seats.values():
+            seat.ledger.expire(now)
+            if (event := overdue(seat.standing, self._settings.health, now)) is not None:
+                self._move(seat, event, "")
+        self._jury.compare_versions(now)
+        self._jury.judge(now)
+        for seat in self._seats.values():
+            self._strain(seat, now)
+            self._renew(seat)
         self._publish()
-        try:
-            yield
-        finally:
-            seat.view = replace(seat.view, leases=seat.view.leases - 1)
-            self._publish()
+        self._stir()
+
+    # Launches under way.
+
+    def lease(self, name: str) -> Lease:
+        """A seat on this member until the lease is closed. One of a member that is gone counts nowhere."""
+        seat = self._seats.get(name)
+        if seat is None:
+            return Lease(lambda lease, ready: None)
+        lingers = seat.look.seats is not None  # otherwise nothing will ever show that it came
+
+        def ended() -> None:
+            self._renewed(seat)
+            self._stir()
+
+        lease = seat.ledger.open(ended, self._clock.now, lingers=lingers)
+        self._renewed(seat)
+        return lease
+
+    def handed(self, index: int) -> None:
+        """A launch was redirected to the member of this index in the snapshot. Costs next to nothing: the snapshot
+        stays, and `taken` tells."""
+        view = self.views()[index]
+        seat = self._seats.get(view.member.name)
+        if seat is not None:
+            self.taken[index] += 1
+            seat.ledger.hand(self._clock.now())
+
+    # Configuration.
 
     def configure(self, settings: Settings) -> Reconfigured:
         """Follows a new configuration. A member that stays where it was keeps its state and leases; one that
         moved to another URL starts as unknown."""
-        before = self._seats
-        self._rules = settings.health
-        self._policy = settings.policy
-        self._seats = {}
+        before = dict(self._seats)
+        self._settings = settings
+        self._seats.clear()
         changed = []
         for member in settings.members:
             old = before.get(member.name)
             if old is None:
                 self._seats[member.name] = self._fresh(member)
                 continue
-            if old.view.member != member:
+            if old.member != member:
                 changed.append(member.name)
             self._seats[member.name] = self._kept(old, member)
+        for seat in self._seats.values():
+            self._renew(seat)
         self._publish()
         return Reconfigured(
             added=tuple(name for name in self._seats if name not in before),
@@ -115,57 +197,123 @@ class Pool:
             changed=tuple(changed),
         )
 
-    def _fresh(self, member: Member) -> _Seat:
-        seat = _Seat(MemberView(member, since=self._clock.now()))
+    def _fresh(self, member: Member) -> Seat:
+        seat = Seat(member, self._clock.now())
         if member.weight <= 0:
-            self._wish(seat, Event.DRAIN)
+            self._move(seat, Event.DRAIN, "weight 0")
         return seat
 
-    def _kept(self, seat: _Seat, member: Member) -> _Seat:
-        if not same_place(seat.view.member, member):
+    def _kept(self, seat: Seat, member: Member) -> Seat:
+        if not same_place(seat.member, member):
             return self._fresh(member)
-        seat.view = replace(seat.view, member=member)
-        if seat.view.seats is not None:
-            seat.view = replace(seat.view, seats=_seats(member, seat.view.seats))
-        self._wish(seat, Event.DRAIN if member.weight <= 0 else Event.UNDRAIN)
+        seat.member = member
+        if member.weight <= 0:
+            self._move(seat, Event.DRAIN, "weight 0")
+        else:
+            self._move(seat, Event.UNDRAIN, "not probed yet")
         return seat
 
-    def _wish(self, seat: _Seat, event: Event) -> None:
-        reason = "weight 0" if event is Event.DRAIN else "not probed yet"
-        self._move(seat, step(seat.standing, event, self._rules), reason)
+    # How news changes a member.
 
-    def _look(self, seat: _Seat, view: MemberView, event: Event, reason: str) -> None:
-        before, seats = seat.view.state, seat.view.seats
-        seat.view = view
-        self._move(seat, step(seat.standing, event, self._rules), reason)
-        if event is Event.BAD and view.seats is None and seat.view.fit:
-            # As long as it takes launches it is as full as it last said: load is what silences full members.
-            seat.view = replace(seat.view, seats=seats)
-        if seat.view.state is State.EJECTED and event is Event.BAD:
-            seat.view = replace(seat.view, reason=reason)
-        self._publish()
-        if event is Event.BAD and before is seat.view.state and before is not State.EJECTED:
-            self._tell(LookFailed(view.member.name, reason))
+    def _answered(self, seat: Seat, result: ProbeResult) -> None:
+        now, told = self._clock.now(), result.seats
+        if told is not None and seat.look.seats is not None:
+            ours = seat.ledger.sent
+            grown = told.used - seat.look.seats.used
+            seat.ledger.shown(max(0, grown))
+            seat.inflow = seating.observed(seat.inflow, grown, ours, now)
+        seat.look = Look(
+            checks=result.checks,
+            seats=told,
+            versions=seat.look.versions if result.versions is None else result.versions,
+            seen=result.at,
+            lost=result.lost,
+        )
 
-    def _move(self, seat: _Seat, standing: Standing, reason: str) -> None:
+    def _silent(self, seat: Seat) -> None:
+        """No answer: what it said last is not its present state. As long as it takes launches it counts as full as
+        it last was, since load is what silences full members."""
+        look = seat.look
+        if look.silent_since is None:
+            look = replace(look, silent_since=self._clock.now(), before=seat.standing)
+        seat.look = replace(look, checks=())
+
+    def _look(self, seat: Seat, event: Event, reason: str) -> None:
+        now = self._clock.now()
+        before = seat.standing.state
+        self._doubt(now)
+        if self._blind_since is None or seat.look.silent_since is None:
+            self._move(seat, event, reason)
+        if before is seat.standing.state is State.EJECTED and event is Event.BAD:
+            seat.reason = reason
+        if seat.standing.state is State.EJECTED and seat.look.silent_since is not None:
+            seat.look = replace(seat.look, seats=None)
+        self._strain(seat, now)
+        self._renewed(seat)
+        self._stir()
+        if event is Event.BAD and before is seat.standing.state and before is not State.EJECTED:
+            self._tell(LookFailed(seat.member.name, reason))
+
+    def _doubt(self, now: float) -> None:
+        """Freezes the last good view when all members seem to fail at once, and lets go of it at the first answer."""
+        asked = [seat for seat in self._seats.values() if not seat.drained]
+        silences = [doubt.Silence(seat.look.silent_since, seat.look.before.state) for seat in asked]
+        if self._blind_since is None:
+            if doubt.blind(silences, self._settings.health):
+                self._blind_since = now
+                for seat in asked:
+                    self._enter(seat, replace(seat.look.before, good=0, bad=0), BLIND)
+                self._tell(BlindnessChanged(now, BLIND))
+        elif any(silence.since is None for silence in silences) or not asked:
+            self._blind_since = None
+            self._tell(BlindnessChanged(None, "a member answers again"))
+
+    def _strain(self, seat: Seat, now: float) -> None:
+        why = seat.strained(self._settings, now)
+        if why is None:
+            self._move(seat, Event.EASED, "")
+        else:
+            self._move(seat, Event.STRAINED, why)
+
+    def _move(self, seat: Seat, event: Event, reason: str) -> None:
+        rules = self._settings.health
+        self._enter(seat, step(seat.standing, event, rules, self._clock.now(), self._dice()), reason)
+
+    def _enter(self, seat: Seat, standing: Standing, reason: str) -> None:
         """The only place where a member's state changes."""
-        before = seat.view.state
+        before = seat.standing.state
         seat.standing = standing
         if standing.state is before:
             return
-        now = self._clock.now()
-        seat.view = replace(seat.view, state=standing.state, since=now, reason=reason)
-        self._tell(StateChanged(seat.view.member.name, before, standing.state, reason, now))
+        seat.reason = reason
+        if standing.state in (State.TRIAL, State.RECOVERING):
+            seat.evidence = cleared()
+            seat.opinion = WELL
+        self._tell(
+            StateChanged(seat.member.name, before, standing.state, reason, self._clock.now())
+        )
+
+    def _renewed(self, seat: Seat) -> None:
+        self._renew(seat)
+        self._publish()
+
+    def _renew(self, seat: Seat) -> None:
+        seat.renew(self._settings, self._clock.now())
 
     def _publish(self) -> None:
-        for seat in self._seats.values():
-            seat.view = replace(
-                seat.view,
-                weight=seat.view.member.weight if seat.view.fit else 0.0,
-                capacity=_capacity(seat.view),
-            )
-            seat.view = replace(seat.view, refusal=refusal(seat.view, self._policy.headroom or 0))
-        self._views = tuple(seat.view for seat in self._seats.values())
+        views = tuple(seat.view for seat in self._seats.values())
+        self._snapshot = snapshot(
+            views,
+            self._settings.policy,
+            self._snapshot,
+            headrooms=[seat.headroom for seat in self._seats.values()],
+            blind=self._blind_since is not None,
+        )
+        self.taken = [0] * len(views)
+
+    def _stir(self) -> None:
+        for stirred in self._stirred:
+            stirred()
 
     def _tell(self, fact: Fact) -> None:
         for listener in self._listeners:
@@ -179,14 +327,3 @@ def same_place(one: Member, other: Member) -> bool:
         other.health_path,
         other.versions_path,
     )
-
-
-def _capacity(view: MemberView) -> int | None:
-    return view.member.seats if view.seats is None else view.seats.quota
-
-
-def _seats(member: Member, told: Seats | None) -> Seats | None:
-    """What the member tells, bounded by what the operator allows it."""
-    if told is None or member.seats is None:
-        return told
-    return Seats(told.used, member.seats if told.quota is None else min(told.quota, member.seats))

@@ -6,12 +6,13 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from federation.core.model import Check, Launch, Member, Seats
+from federation.core.model import Check, Launch, Member, Operation, Seats
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """One look at a member. `reason` is empty when `ok`; `answered` tells silence from a bad answer."""
+    """One look at a member. `reason` is empty when `ok`; `answered` tells silence from a bad answer. `lost` are the
+    operations that an `ok` member cannot do."""
 
     member: str
     at: float
@@ -21,6 +22,7 @@ class ProbeResult:
     checks: tuple[Check, ...] = ()
     seats: Seats | None = None
     versions: dict[str, Any] | None = None
+    lost: frozenset[Operation] = frozenset()
 
 
 class Prober(Protocol):

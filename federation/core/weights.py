@@ -1,0 +1,36 @@
+"""The effective weight: the operator's, after evidence, free seats and slow start. Knows no source of these."""
+
+from __future__ import annotations
+
+from federation.core.model import State
+
+KNEE = 0.25  # share of free seats below which a member's weight falls
+RAMP_FROM = 0.1  # the share that a slow start begins with
+STICKY = 4 / 3  # a factor stays as it is until it would change by more than this
+
+
+def room(free: int | None, capacity: int | None) -> float:
+    """Whole as long as a quarter of the seats is free, then falling to nothing: a repository keeps its member while
+    there is room, and new ones turn to others before it is full."""
+    if free is None or not capacity:
+        return 1.0
+    return min(1.0, free / capacity / KNEE)
+
+
+def ramp(state: State, elapsed: float, slow_start: float) -> float:
+    """The share of a member that comes back: from a tenth to the whole, in proportion to time."""
+    if state is not State.RECOVERING:
+        return 1.0
+    return min(1.0, RAMP_FROM + (1 - RAMP_FROM) * max(0.0, elapsed) / slow_start)
+
+
+def settled(before: float, now: float) -> float:
+    """The factor to use after `before` was used and `now` was computed.
+
+    A dead band (Schmitt trigger, 1938): keys move with every change of a weight, so it follows only a change by
+    more than a third. Figures that wobble by 10 % around any value, a fifth from end to end, change it once at most. The whole
+    weight and none are taken at once, since they are no wobble.
+    """
+    if now <= 0.0 or now >= 1.0 or before <= 0.0:
+        return min(1.0, max(0.0, now))
+    return now if now / before > STICKY or before / now > STICKY else before

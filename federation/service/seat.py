@@ -1,0 +1,117 @@
+"""One member's place in the pool: all that is known of it, and the view that is made of that. Knows no other member.
+
+What decides is in core; this file keeps the values and puts them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from federation.core import seats as seating
+from federation.core import signals as figures
+from federation.core import weights
+from federation.core.evidence import WELL, Evidence, tally
+from federation.core.health import Standing
+from federation.core.model import Check, Member, MemberView, Operation, Seats, Signal, State, nothing
+from federation.core.routing import refusal
+from federation.core.rules import Settings
+from federation.service.leases import Ledger
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the last look showed. `silent_since` is the first of the present run of looks without any answer, and
+    `before` the standing at that time."""
+
+    checks: tuple[Check, ...] = ()
+    seats: Seats | None = None
+    versions: Mapping[str, object] = field(default_factory=nothing)
+    seen: float | None = None
+    lost: frozenset[Operation] = frozenset()
+    silent_since: float | None = None
+    before: Standing = Standing()
+
+
+class Seat:
+    """A lease keeps hold of it, so that it never ends on a namesake."""
+
+    def __init__(self, member: Member, now: float) -> None:
+        self.member = member
+        self.standing = Standing(since=now)
+        self.reason = "not probed yet"
+        self.look = Look()
+        self.ledger = Ledger()
+        self.evidence = Evidence()
+        self.opinion = WELL
+        self.learned = seating.Learned()
+        self.inflow = seating.Inflow()
+        self.signals: Mapping[str, Signal] = nothing()
+        self.stranger_since: float | None = None  # since when it runs other versions than most
+        self.stranger = ""  # how they differ
+        self.headroom = 0  # seats left alone
+        self.factor = 1.0  # in use now; it follows what is computed with a dead band
+        self.view = MemberView(member, since=now)
+
+    def strained(self, settings: Settings, now: float) -> str | None:
+        """Why it is not what a member should be, without being ill."""
+        if self.look.lost:
+            failing = [check.service for check in self.look.checks if not check.ok and not check.ignored]
+            return f"failing: {', '.join(failing)}" if failing else self.reason
+        grace = settings.health.version_grace
+        if self.stranger_since is not None and now - self.stranger_since >= grace:
+            return self.stranger
+        return None
+
+    def renew(self, settings: Settings, now: float) -> None:
+        """Makes the view anew from everything that is known."""
+        told = self.look.seats
+        self.learned = seating.raised(self.learned, None if told is None else told.quota, now)
+        capacity = seating.capacity(
+            self.member.seats, None if told is None else told.quota, self.learned, now
+        )
+        state = self.standing.state
+        view = replace(
+            self.view,
+            member=self.member,
+            state=state,
+            since=self.standing.since,
+            reason=self.reason,
+            checks=self.look.checks,
+            seats=_bounded(self.member, told),
+            versions=self.look.versions,
+            seen=self.look.seen,
+            leases=self.ledger.hidden,
+            capacity=capacity,
+            lost=self.look.lost,
+            tally=tally(self.evidence, now),
+            signals=self.signals,
+            weight=0.0,
+        )
+        self.factor = weights.settled(self.factor, self._factor(view, settings, now))
+        self.headroom = seating.headroom(
+            settings.policy.headroom, self.inflow, settings.health.interval, capacity
+        )
+        view = replace(view, weight=self.member.weight * self.factor if view.fit else 0.0)
+        self.view = replace(view, refusal=refusal(view, self.headroom))
+
+    def _factor(self, view: MemberView, settings: Settings, now: float) -> float:
+        """What evidence, signals, free seats and slow start leave of the operator's weight."""
+        influence = figures.influence(self.signals, now, settings.prometheus.max_age)
+        elapsed = now - self.standing.since
+        return (
+            weights.room(view.free, view.capacity)
+            * weights.ramp(self.standing.state, elapsed, settings.health.slow_start)
+            * self.opinion.factor
+            * influence.factor
+        )
+
+    @property
+    def drained(self) -> bool:
+        return self.standing.state is State.DRAINED
+
+
+def _bounded(member: Member, told: Seats | None) -> Seats | None:
+    """What the member tells, bounded by what the operator allows it."""
+    if told is None or member.seats is None:
+        return told
+    return Seats(told.used, member.seats if told.quota is None else min(told.quota, member.seats))
