@@ -9,9 +9,9 @@ evidence counts as decisive (R. E. Kass and A. E. Raftery, "Bayes factors", 1995
 
 **What keeps it from ejecting the wrong one.**
 
-- Peers differ a little even when all are well, so their successes count as six at most. Three failures in a row
-  are then decisive, or four of five, and three of four are not: chance alone ejects a well member that fails
-  with probability p about once in 1 / p³ launches.
+- Peers differ a little even when all are well, so no more of their successes count than six and as many as the
+  run has itself. Three failures in a row are then decisive, or four of six, and three of four are not: chance
+  alone ejects a well member that fails with probability p about once in 1 / p³ launches.
 - A failure that no other member mended counts once for each repository, however often it happens: it may be the
   repository's. Three failures at least must count, from two sources at least.
 - When launches fail on peers too and go well nowhere, the cause is shared and nobody is worse. Peers that only
@@ -38,7 +38,7 @@ SICK, SUSPECT = 100.0, 10.0  # Bayes factors
 FEWEST = 3  # failures that make a member sick; with fewer by one it is suspect
 LEAST_FACTOR = 0.1
 _PRIOR_GOOD, _PRIOR_BAD = 5.0, 0.5  # of peers that are not known: worth five launches, of which few failed
-_KNOWN = 6.0
+_KNOWN = 6.0  # launches
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,15 +161,17 @@ class _Sum:
     repos: set[str] = field(default_factory=set)
 
     def add(self, one: Sample | Batch) -> None:
-        self.good += _good(one)
-        if not _bad(one):
-            return
-        if isinstance(one, Sample) and not one.confirmed:
-            if one.repo_key in self.repos:
-                return
-            self.repos.add(one.repo_key)
-        self.bad += _bad(one)
-        self.sources += 1
+        if isinstance(one, Batch):
+            self.good += one.good
+            self.bad += one.bad
+            self.sources += one.bad > 0
+        elif one.good:
+            self.good += 1
+        elif one.confirmed or one.repo_key not in self.repos:
+            self.bad += 1
+            self.sources += 1
+            if not one.confirmed:
+                self.repos.add(one.repo_key)
 
 
 class _Peer:
@@ -197,13 +199,16 @@ class _Elsewhere:
     old_good: int
     old_bad: int
 
-    def expected(self) -> tuple[float, float]:
-        """The Beta distribution of the peers' success ratio. Old launches count as far as there are few others."""
+    def expected(self, own_good: int) -> tuple[float, float]:
+        """The Beta distribution of the peers' success ratio. Old launches count as far as there are few others.
+
+        How much is known does not depend on the failures of the member itself: one more must never help it.
+        """
         good, bad, old = float(self.good), float(self.bad), self.old_good + self.old_bad
         if old and good + bad < _KNOWN:
             share = min(1.0, (_KNOWN - good - bad) / old)
             good, bad = good + share * self.old_good, bad + share * self.old_bad
-        scale = min(1.0, _KNOWN / good) if good else 1.0
+        scale = min(1.0, (_KNOWN + own_good) / good) if good else 1.0
         return _PRIOR_GOOD + scale * good, _PRIOR_BAD + scale * bad
 
 
@@ -237,8 +242,8 @@ def _runs(own: Sequence[Sample | Batch], others: Iterable[Sequence[Sample | Batc
         elsewhere = _since(one.at, peers)
         if elsewhere is None:
             continue
-        alpha, beta = elsewhere.expected()
         good, bad = run.good, run.bad
+        alpha, beta = elsewhere.expected(good)
         if (1 + bad) * (alpha + beta + good + bad) <= (beta + bad) * (2 + good + bad):
             continue  # the next launch is no likelier to fail here than there
         of_its_own = _log_beta(1 + good, 1 + bad)

@@ -76,9 +76,9 @@ def test_a_member_of_two_that_fails_every_launch_is_out_after_three(past: str, r
     assert affected(history(past), Evidence(), repo=repo) == 3
 
 
-def test_four_failures_are_enough_when_nothing_is_known_of_any_peer() -> None:
-    assert not judged(history("+" * 20 + "---"), [], NOW).sick
-    assert judged(history("+" * 20 + "----"), [], NOW).sick
+def test_five_failures_are_enough_when_nothing_is_known_of_any_peer() -> None:
+    assert not judged(history("+" * 20 + "----"), [], NOW).sick
+    assert judged(history("+" * 20 + "-----"), [Evidence()], NOW).sick
 
 
 def test_the_reason_is_a_sentence_with_figures() -> None:
@@ -166,7 +166,9 @@ def test_a_trial_starts_from_nothing() -> None:
 
 @pytest.mark.parametrize("shared", [Blame.REGISTRY, Blame.GIT_HOST])
 def test_a_registry_or_git_host_counts_until_it_lets_another_member_down(shared: Blame) -> None:
-    sick = Evidence(tuple(replace(one, blame=shared) for one in history("---").ended if isinstance(one, Sample)))
+    sick = Evidence(
+        tuple(replace(one, blame=shared) for one in history("---").ended if isinstance(one, Sample))
+    )
     peer = history("+" * 30)
     assert judged(sick, [peer], NOW).sick
     told = Sample(NOW - MINUTE, 900, "gh/c/c", good=False, blame=shared)
@@ -186,7 +188,9 @@ def from_counters(outcomes: str) -> Evidence:
 @pytest.mark.parametrize("own", ["+" * 40 + "---", "+" * 40 + "--", "+-+-+-+-", "----", "+++-", "--+++"])
 @pytest.mark.parametrize("peer", ["+" * 40, "-----", "+-+-+-", ""])
 def test_counters_give_the_same_verdicts(own: str, peer: str) -> None:
-    assert judged(from_counters(own), [from_counters(peer)], NOW) == judged(history(own), [history(peer)], NOW)
+    assert judged(from_counters(own), [from_counters(peer)], NOW) == judged(
+        history(own), [history(peer)], NOW
+    )
 
 
 def test_one_reading_of_counters_is_not_enough_as_it_may_be_of_one_repository() -> None:
@@ -201,7 +205,9 @@ def test_counters_that_did_not_grow_add_nothing() -> None:
     assert counted(Evidence(), NOW, 0, 0) == Evidence() == counted(Evidence(), NOW, -3, 0)
 
 
-@pytest.mark.parametrize(("percent", "launches_each"), [(1, 1_000_000), (2, 125_000), (3, 37_000), (5, 8_000)])
+@pytest.mark.parametrize(
+    ("percent", "launches_each"), [(1, 1_000_000), (2, 125_000), (3, 37_000), (5, 8_000)]
+)
 def test_a_well_member_is_practically_never_sick(percent: int, launches_each: int) -> None:
     """One false alarm in about 1 / p³ launches: at 2 % and one launch a minute on the member, one in three months.
 
@@ -233,6 +239,13 @@ def test_a_member_that_fails_half_of_its_launches_is_out_within_a_dozen() -> Non
                 needed.append(number)
                 break
     assert sorted(needed)[150] <= 12 and sorted(needed)[285] <= 40
+
+
+@pytest.mark.parametrize("percent", [25, 40])
+def test_a_member_that_fails_a_good_part_of_many_launches_is_out(percent: int) -> None:
+    sick = counted(counted(Evidence(), NOW - MINUTE, 100 - percent, percent), NOW, 100 - percent, percent)
+    assert judged(sick, [counted(Evidence(), NOW, 400, 10)], NOW).sick
+    assert judged(sick, [counted(Evidence(), NOW, 400 - 4 * percent, 4 * percent)], NOW) == WELL
 
 
 Samples = st.lists(
