@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 # The machine's own node and npm serve JupyterHub's proxy; a machine without them gets the PyPI wheel.
 LOCK := $(if $(and $(shell command -v node),$(shell command -v npm)),.ci/lock/run.lock,.ci/lock/node.lock)
 
-.PHONY: up test lint unit bench bench-docker lock clean docker-tools base-image
+.PHONY: up test lint unit bench bench-decide bench-balance bench-docker lock clean docker-tools base-image
 
 up: $(VENV)/.ready
 	@$(BIN)/binder-federation up --config config/local.yaml $(ARGS)
@@ -44,6 +44,12 @@ base-image: $(BIN)/uv docker-tools
 
 bench: $(VENV)/.ready
 	@$(BIN)/python -m benchmarks.front_door
+
+bench-decide: $(VENV)/.ready  ## the cost of one routing decision, by the number of members
+	@$(BIN)/python -m benchmarks.decide
+
+bench-balance: $(VENV)/.ready  ## how well launches are spread, against other policies; about a minute
+	@$(BIN)/python -m benchmarks.balance
 
 bench-docker: $(VENV)/.ready docker-tools  ## a member on Docker beside a bare JupyterHub; needs root
 	@PYTHONPATH=tests/stage $(BIN)/python -m benchmarks.docker

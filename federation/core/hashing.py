@@ -7,14 +7,22 @@ removing one member leaves the order of the others as it was, and each member is
 
 from __future__ import annotations
 
+import struct
+from array import array
 from functools import lru_cache
-from hashlib import blake2b
+from hashlib import blake2b, shake_128
 from math import inf, log
 
 LARGEST = 0xFFFFFFFFFFFFFFFF
 
+# A table of many members knows keys by their slot alone. A member with the share p of the weights is first in p x SLOTS
+# of them, give or take the root of that: of 30 members each is within 6 % of its share, of 300 within 19 %, while
+# the few repositories that make most launches move it by far more. Twice as many slots cost twice the
+# memory, 32 KiB for each member and at most 700 bytes of order for each slot.
+SLOTS = 8192
 
-@lru_cache(maxsize=4096)  # few repositories make most launches
+
+@lru_cache(maxsize=16384)  # few repositories make most launches
 def draw(key: str, name: str) -> float:
     """The share of the hash space below this key on this member, in [0, 1].
 
@@ -22,6 +30,22 @@ def draw(key: str, name: str) -> float:
     """
     digest = blake2b(f"{key}-{name}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / LARGEST
+
+
+@lru_cache(maxsize=16384)
+def slot_of(key: str) -> int:
+    """The slot of this key, the same in every process."""
+    return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big") % SLOTS
+
+
+@lru_cache(maxsize=512)
+def strengths(name: str) -> array[float]:
+    """The score of a member of weight 1 in each slot.
+
+    The draws are 32 bits each of one SHAKE128 over the name, taken at the middle of their interval: neither 0 nor 1.
+    """
+    drawn = struct.unpack(f"<{SLOTS}I", shake_128(name.encode()).digest(4 * SLOTS))
+    return array("f", [1 / -log((number + 0.5) / 2**32) for number in drawn])
 
 
 def score(weight: float, unit: float) -> float:

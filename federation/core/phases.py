@@ -8,6 +8,7 @@ visitor's, and final: trying it elsewhere would only repeat it.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -47,6 +48,15 @@ MEMBERS_OWN: tuple[tuple[str, str], ...] = (
 REPOSITORYS_OWN = (
     "Spawn failed: The session's container ended while starting",
     "Spawn failed: The session's server ended while starting",
+)
+# What our members say, with a status from 500, when a service that members share let them down: docs/faults.md.
+SHARED_SERVICES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"The registry of (this federation's )?images "), "registry"),
+    (re.compile(r"The image was built, but the registry of images "), "registry"),
+    (re.compile(r"The image to build on could not be fetched: its registry "), "registry"),
+    (re.compile(r"Image \S+ could not be pulled"), "registry"),
+    (re.compile(r"The pull of image \S+ broke off"), "registry"),
+    (re.compile(r"The repository's server (could not be reached|sent nothing)"), "git_host"),
 )
 _NOT_IMPLEMENTED = 501  # a repository of a kind that this member does not build
 _PAST_THE_BUILD = ("built", "launching")
@@ -109,11 +119,16 @@ def _failed(event: Event, *, built: bool) -> Verdict:
         if status == _NOT_IMPLEMENTED:
             return Verdict(Ending.RETRYABLE, "beyond_member", message)
         if status >= 500:
-            return Verdict(Ending.RETRYABLE, "launch" if built else "member_error", message)
+            own = "launch" if built else "member_error"
+            return Verdict(Ending.RETRYABLE, _shared_service(message) or own, message)
         return Verdict(Ending.FINAL, "rate_limit" if status == 429 else "refused", message)
     if built:
         return Verdict(Ending.RETRYABLE, "launch", message)
     return Verdict(Ending.FINAL, "repository", message)
+
+
+def _shared_service(message: str) -> str | None:
+    return next((cause for words, cause in SHARED_SERVICES if words.match(message)), None)
 
 
 def _one_line(text: object) -> str:

@@ -1,23 +1,40 @@
 """Which members may take a launch and in which order, with the reasons. Knows no I/O.
 
-Every member is either a candidate or excluded with a reason. When nobody is fit, the last resort is made of
-those not known to be ill: the not yet probed, then the full, whose numbers may be a minute old.
+Every member is either a candidate or excluded with a reason. Affinity orders those that are equally fit, and no
+others: a member over its fair share is passed over, a degraded one comes after all others. When nobody is
+fit, the last resort is made of those not known to be ill: the not yet probed, then the full, whose numbers may
+be a minute old, then those on trial.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from itertools import islice
 
-from federation.core.model import Candidate, Decision, Exclusion, Launch, MemberView, State
-from federation.core.policies import POLICIES, WHY, Dice
+from federation.core.model import Candidate, Decision, Exclusion, Launch, MemberView, Operation, State
+from federation.core.policies import POLICIES, Dice, Policy
 from federation.core.rules import PolicyRules
+from federation.core.snapshot import Snapshot
 from federation.core.verdict import QUOTA_CHECK
 
 NOBODY = "no member can take a launch"
+ASKED = "asked for by ?member="
+BUILDING = "it may be building this version already"
+HOLDING = "it holds the image"
+LAST_RESORT = "a last resort, as no member is known to be well and have room"
+BLIND = "by the last good view, as all members seem to have failed at once"
+
+# Places in the order, best first. Those of a degraded member come `_LATE` after those of others.
+_HOLDER, _FREE, _SPILLED = 0, 1, 2
+_LATE = 3
+_UNSEEN, _FULL, _ON_TRIAL = 6, 7, 8  # the last resort
+_OUT = 9
 
 
 def refusal(view: MemberView, headroom: int) -> str | None:
-    """Why this member takes no launch now, or None if it does. Launches under way take seats already.
+    """Why this member takes no launch at all now, or None if it takes some. Launches under way take seats already.
 
     For whoever makes views; all others read `MemberView.refusal`.
     """
@@ -25,82 +42,219 @@ def refusal(view: MemberView, headroom: int) -> str | None:
         return view.reason
     if not view.fit:
         return view.reason if view.state is State.UNKNOWN else f"ejected: {view.reason}"
-    return _full(view, headroom)
+    return _withheld(view) or _full(view, headroom)
 
 
 def joinable(view: MemberView) -> bool:
     """Whether one more launch may wait for a build on this member: it is well, and its sessions leave room."""
-    return view.fit and (view.seats is None or view.capacity is None or view.seats.used < view.capacity)
+    if view.state not in (State.HEALTHY, State.RECOVERING):
+        return False
+    return view.seats is None or view.capacity is None or view.seats.used < view.capacity
 
 
 def health_label(view: MemberView) -> str:
     """The refusal in few words, for metrics: without numbers, and full under the name of upstream's check."""
-    if view.fit:
-        return "" if view.refusal is None else QUOTA_CHECK
-    return view.reason
+    if not view.fit:
+        return view.reason
+    if view.refusal is None:
+        return ""
+    return view.reason if _withheld(view) else QUOTA_CHECK
 
 
 def decide(
     launch: Launch,
-    views: Sequence[MemberView],
+    snapshot: Snapshot,
     *,
     rules: PolicyRules,
     dice: Dice,
     tried: Collection[str] = (),
     builders: Sequence[str] = (),
+    holders: AbstractSet[str] = frozenset(),
+    taken: Sequence[int] | None = None,
 ) -> Decision:
     """The order in which members are tried for this launch, without those `tried` already.
 
     `builders` may be building this version now. The first of them that can be joined comes first, even when
     launches under way have taken all its seats: one of two builds would be for nothing, and waiting for the build
     takes no seat. One that died in its build is still named by the launches that have not noticed yet.
+    `holders` are known to have its image. `taken` are the launches that were sent to each member since the snapshot.
     """
-    builder = _joined(views, builders, tried)
-    reasons = [(view, _excluded(view, tried, builder)) for view in views]
-    fit = [view for view, reason in reasons if reason is None]
-    exclusions = tuple(Exclusion(view.member.name, reason) for view, reason in reasons if reason is not None)
-    order = POLICIES[rules.order]
-    if fit:
-        candidates, why = order(launch.repo_key, fit, dice), WHY[rules.order]
-        candidates, why = _led(candidates, why, builder, "it may be building this version already")
-    else:
-        left = [view for view in views if view.member.name not in tried]
-        unknown = [view for view in left if view.state is State.UNKNOWN]
-        full = [view for view in left if view.fit]
-        candidates = order(launch.repo_key, unknown, dice) + order(launch.repo_key, full, dice)
-        why = "a last resort, as no member is known to be well and have room" if candidates else NOBODY
-    asked = [c for c in candidates if c.view.member.name == launch.prefer]
-    if asked or not launch.prefer:
-        candidates, why = _led(candidates, why, launch.prefer, "asked for by ?member=")
-    else:
+    case = _case(launch, snapshot, tried, builders, holders, taken)
+    policy = POLICIES[rules.order]
+    order = tuple(policy.order(launch.repo_key, snapshot.table, dice))
+    places = {index: place for index in order if (place := case.place(index)) != _OUT}
+    last_resort = bool(places) and min(places.values()) >= _UNSEEN
+    if not last_resort:
+        places = {index: place for index, place in places.items() if place < _UNSEEN}
+    ranked = sorted(places, key=places.__getitem__)
+    why = _why(policy, order, ranked, places)
+    if case.builder is not None:
+        ranked, why = _led(ranked, case.builder), BUILDING
+    if (wish := case.wish()) in places:
+        ranked, why = _led(ranked, wish), ASKED
+    elif launch.prefer:
         why = f"{why}, as the member asked for cannot take it"
-    return Decision(launch, candidates, exclusions, why, last_resort=not fit and bool(candidates))
+    return Decision(
+        launch,
+        tuple(
+            Candidate(
+                snapshot.views[index],
+                policy.score(launch.repo_key, snapshot.table, index),
+                _note(case, index, places[index]),
+            )
+            for index in ranked
+        ),
+        tuple(
+            Exclusion(view.member.name, case.reason(index) or NOBODY)
+            for index, view in enumerate(snapshot.views)
+            if index not in places
+        ),
+        f"{why}, {BLIND}" if snapshot.blind else why,
+        last_resort,
+    )
 
 
-def _joined(views: Sequence[MemberView], builders: Sequence[str], tried: Collection[str]) -> str | None:
-    """Whose build further launches wait for."""
-    well = {view.member.name for view in views if joinable(view)}.difference(tried)
-    return next((name for name in builders if name in well), None)
+def choose(
+    launch: Launch,
+    snapshot: Snapshot,
+    *,
+    rules: PolicyRules,
+    dice: Dice,
+    tried: Collection[str] = (),
+    builders: Sequence[str] = (),
+    holders: AbstractSet[str] = frozenset(),
+    taken: Sequence[int] | None = None,
+) -> int | None:
+    """The index of the member that `decide` puts first, None when there is no candidate.
+
+    It looks at no more members than it must: as a rule at one, however many there are.
+    """
+    case = _case(launch, snapshot, tried, builders, holders, taken)
+    wish = case.wish()
+    if wish >= 0 and case.place(wish) < _UNSEEN:
+        return wish
+    if case.builder is not None:
+        return case.builder
+    best, place = _first(case, POLICIES[rules.order].order(launch.repo_key, snapshot.table, dice))
+    if place >= _UNSEEN and wish >= 0 and case.place(wish) != _OUT:
+        return wish
+    return best
 
 
-def _excluded(view: MemberView, tried: Collection[str], builder: str | None) -> str | None:
-    if view.member.name in tried:
-        return "already tried"
-    if view.member.name == builder:
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One launch before one snapshot. Members are indices."""
+
+    launch: Launch
+    snapshot: Snapshot
+    tried: Collection[str]
+    holders: AbstractSet[str]
+    taken: Sequence[int] | None
+    builder: int | None  # whose build further launches wait for
+
+    def wish(self) -> int:
+        """The member asked for; -1 if there is none."""
+        return self.snapshot.index.get(self.launch.prefer, -1) if self.launch.prefer else -1
+
+    def load(self, index: int) -> int:
+        return self.snapshot.loads[index] + (0 if self.taken is None else self.taken[index])
+
+    def reason(self, index: int) -> str | None:
+        """Why this member is no candidate, unless as a last resort."""
+        view = self.snapshot.views[index]
+        if self.tried and view.member.name in self.tried:
+            return "already tried"
+        if index == self.builder:
+            return None
+        if view.refusal is not None:
+            return view.refusal
+        if self.snapshot.table.weights[index] <= 0:
+            return "weight 0"
+        if view.lost and (reason := _unable(view, self.launch, self.holders)):
+            return reason
+        if self.load(index) >= self.snapshot.rooms[index]:
+            return f"full: {self.load(index)} of {view.capacity} seats, since it was last looked at"
         return None
-    return view.refusal
+
+    def place(self, index: int) -> int:
+        view = self.snapshot.views[index]
+        if self.reason(index) is not None:
+            return self.last_place(index)
+        late = _LATE if view.state is State.DEGRADED else 0
+        if self.load(index) >= self.snapshot.limits[index]:
+            return late + _SPILLED
+        return late + (_HOLDER if view.member.name in self.holders else _FREE)
+
+    def last_place(self, index: int) -> int:
+        """Where a member that is not fit comes among the last resort."""
+        view = self.snapshot.views[index]
+        if view.member.name in self.tried or self.snapshot.table.weights[index] <= 0:
+            return _OUT
+        if _unable(view, self.launch, self.holders):
+            return _OUT
+        if view.state is State.UNKNOWN:
+            return _UNSEEN
+        if view.fit:
+            return _ON_TRIAL if view.state is State.TRIAL else _FULL
+        return _OUT
 
 
-def _led(
-    candidates: tuple[Candidate, ...], why: str, name: str | None, reason: str
-) -> tuple[tuple[Candidate, ...], str]:
-    """The candidates with this one first for this reason, if it is one of them."""
-    chosen = [candidate for candidate in candidates if candidate.view.member.name == name]
-    return (_first(chosen[0], candidates), reason) if chosen else (candidates, why)
+def _case(
+    launch: Launch,
+    snapshot: Snapshot,
+    tried: Collection[str],
+    builders: Sequence[str],
+    holders: AbstractSet[str],
+    taken: Sequence[int] | None,
+) -> _Case:
+    builder = None
+    for name in builders:
+        index = snapshot.index.get(name)
+        if index is None or name in tried or snapshot.table.weights[index] <= 0:
+            continue
+        view = snapshot.views[index]
+        if joinable(view) and not _unable(view, launch, holders):
+            builder = index
+            break
+    return _Case(launch, snapshot, tried, holders, taken, builder)
 
 
-def _first(chosen: Candidate, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
-    return (chosen, *(candidate for candidate in candidates if candidate is not chosen))
+def _first(case: _Case, order: Iterable[int]) -> tuple[int | None, int]:
+    """The member with the best place, the first of equals, and its place."""
+    names, index_of = case.snapshot.table.names, case.snapshot.index
+    held = (index_of[name] for name in case.holders if name in index_of)
+    ready = list(islice((index for index in held if case.place(index) == _HOLDER), 2))
+    if len(ready) == 1:
+        return ready[0], _HOLDER
+    hoped = _HOLDER if ready else _FREE
+    best, least = None, _OUT
+    for index in order:
+        if least <= _FREE and names[index] not in case.holders:
+            continue  # only a holder can be better
+        place = case.place(index)
+        if place < least:
+            best, least = index, place
+            if place <= hoped:
+                break
+    return best, least
+
+
+def _unable(view: MemberView, launch: Launch, holders: AbstractSet[str]) -> str | None:
+    """What this member cannot do that the launch needs of it."""
+    if Operation.LAUNCH in view.lost and Operation.LAUNCH in launch.needs:
+        return f"starts no sessions now: {view.reason}"
+    if Operation.BUILD in view.lost and view.member.name not in holders:
+        return f"takes only images that it holds: {view.reason}"
+    return None
+
+
+def _withheld(view: MemberView) -> str | None:
+    """Why a member that its state lets take launches takes none, whatever seats it has."""
+    if view.lost >= {Operation.BUILD, Operation.LAUNCH}:
+        return f"degraded: {view.reason}"
+    if view.state is State.TRIAL and view.leases:
+        return "on trial, with the one launch that decides"
+    return None
 
 
 def _full(view: MemberView, headroom: int) -> str | None:
@@ -108,3 +262,35 @@ def _full(view: MemberView, headroom: int) -> str | None:
         return None
     used = 0 if view.seats is None else view.seats.used
     return f"full: {used} of {view.capacity} seats, {view.leases} launches under way"
+
+
+def _why(policy: Policy, order: Sequence[int], ranked: Sequence[int], places: dict[int, int]) -> str:
+    """Why the first of them comes first, before any wish."""
+    if not ranked:
+        return NOBODY
+    if places[ranked[0]] >= _UNSEEN:
+        return LAST_RESORT
+    if ranked[0] == order[0]:
+        return policy.why
+    return HOLDING if places[ranked[0]] % _LATE == _HOLDER else policy.why_next
+
+
+def _note(case: _Case, index: int, place: int) -> str:
+    """Why a candidate is not where its score would put it."""
+    if place >= _UNSEEN:
+        return case.reason(index) or ""
+    if index == case.builder:
+        return BUILDING
+    view, notes = case.snapshot.views[index], []
+    if place >= _LATE:
+        notes.append(f"degraded: {view.reason}")
+    if place % _LATE == _SPILLED:
+        bound = case.snapshot.limits[index]
+        notes.append(f"passed over: load {case.load(index)}, and affinity may give it {bound:g}")
+    if place % _LATE == _HOLDER:
+        notes.append(HOLDING)
+    return "; ".join(notes)
+
+
+def _led(ranked: list[int], first: int) -> list[int]:
+    return [first, *(index for index in ranked if index != first)]

@@ -9,6 +9,7 @@ from federation.core.model import Decision, Launch
 from federation.core.policies import Dice
 from federation.core.routing import decide
 from federation.core.rules import Settings
+from federation.core.snapshot import Snapshot, snapshot
 from federation.service.joining import Joining
 from federation.service.pool import Pool
 
@@ -23,14 +24,16 @@ class Dispatcher:
         self._in_force = in_force
         self._dice = dice
         self._joining = Joining()
+        self._snapshot: Snapshot | None = None
 
     def decide(self, launch: Launch, tried: Collection[str] = ()) -> Decision:
         """The members for this launch, best first, without those tried already. Changes nothing."""
-        settings = self._in_force()
+        rules = self._in_force().policy
+        self._snapshot = snapshot(self._pool.views(), rules, self._snapshot)
         return decide(
             launch,
-            self._pool.views(),
-            rules=settings.policy,
+            self._snapshot,
+            rules=rules,
             dice=self._dice,
             tried=tried,
             builders=self._joining.members(launch),
