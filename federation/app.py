@@ -26,6 +26,7 @@ from federation.core.model import Launch
 from federation.core.policies import Dice
 from federation.core.rules import Settings
 from federation.service.dispatch import Dispatcher
+from federation.service.heartbeat import heartbeat
 from federation.service.launcher import Launcher
 from federation.service.monitor import Monitor
 from federation.service.pool import Pool
@@ -48,11 +49,11 @@ class FrontDoor:
         self.running = Running(settings)
         self.clock = clock
         self.dice = dice
-        self.pool = Pool(settings, clock)
+        self.pool = Pool(settings, clock, dice)
         self.log = FactLog(settings.log)
         self.metrics = FederationMetrics(self.pool)
         self.dispatcher = Dispatcher(self.pool, self.settings, dice)
-        self._listeners = [self.metrics.listen, self.log.listen]
+        self._listeners = [self.pool.listen, self.metrics.listen, self.log.listen]
         self.pool.subscribe(self.tell)
         self._refused = ""
 
@@ -79,7 +80,7 @@ class FrontDoor:
             app[launch.LAUNCHER], app[launch.RELAYS] = launcher, relays
             monitor = Monitor(self.pool, prober, self.settings, self.dice, self.tell)
             self._listeners.append(monitor.listen)
-            async with monitor:
+            async with monitor, heartbeat("heartbeat", self.pool.tick, self.tell):
                 try:
                     yield
                 finally:

@@ -1,8 +1,8 @@
 """When the front door must doubt itself rather than its members. Knows no probe.
 
 Members that stand on different sites do not fail in the same moment; a name server or a network of one's own does
-(mybinder.org, October 2023). When every member that should answer stopped answering at once, the last good view is worth
-more than the newest looks.
+(mybinder.org, October 2023). When every member that should answer stopped answering at once, the last good view
+is worth more than the newest looks.
 """
 
 from __future__ import annotations

@@ -166,7 +166,7 @@ class _Case:
             return "already tried"
         if index == self.builder:
             return None
-        if view.refusal is not None:
+        if view.refusal is not None and not _builds_only(view, self.launch):
             return view.refusal
         if self.snapshot.table.weights[index] <= 0:
             return "weight 0"
@@ -248,10 +248,16 @@ def _unable(view: MemberView, launch: Launch, holders: AbstractSet[str]) -> str 
     return None
 
 
+def _builds_only(view: MemberView, launch: Launch) -> bool:
+    """Whether this member, which starts no sessions, can do what this launch asks for, which needs none."""
+    degraded = view.state is State.DEGRADED and view.lost == {Operation.LAUNCH}
+    return degraded and launch.needs == {Operation.BUILD}
+
+
 def _withheld(view: MemberView) -> str | None:
     """Why a member that its state lets take launches takes none, whatever seats it has."""
-    if view.lost >= {Operation.BUILD, Operation.LAUNCH}:
-        return f"degraded: {view.reason}"
+    if Operation.LAUNCH in view.lost:
+        return f"starts no sessions now: {view.reason}"
     if view.state is State.TRIAL and view.leases:
         return "on trial, with the one launch that decides"
     return None

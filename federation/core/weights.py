@@ -27,9 +27,9 @@ def ramp(state: State, elapsed: float, slow_start: float) -> float:
 def settled(before: float, now: float) -> float:
     """The factor to use after `before` was used and `now` was computed.
 
-    A dead band (Schmitt trigger, 1938): keys move with every change of a weight, so it follows only a change by
-    more than a third. Figures that wobble by 10 % around any value, a fifth from end to end, change it once at most. The whole
-    weight and none are taken at once, since they are no wobble.
+    A dead band (O. H. Schmitt, "A thermionic trigger", 1938): keys move with every change of a weight, so it
+    follows only a change by more than a third. Figures that wobble by 10 % around any value, a fifth from end to
+    end, change it once at most. The whole weight and none are taken at once, since they are no wobble.
     """
     if now <= 0.0 or now >= 1.0 or before <= 0.0:
         return min(1.0, max(0.0, now))

@@ -9,7 +9,6 @@ from federation.core.model import Decision, Launch
 from federation.core.policies import Dice
 from federation.core.routing import decide
 from federation.core.rules import Settings
-from federation.core.snapshot import Snapshot, snapshot
 from federation.service.joining import Joining
 from federation.service.pool import Pool
 
@@ -24,19 +23,17 @@ class Dispatcher:
         self._in_force = in_force
         self._dice = dice
         self._joining = Joining()
-        self._snapshot: Snapshot | None = None
 
     def decide(self, launch: Launch, tried: Collection[str] = ()) -> Decision:
         """The members for this launch, best first, without those tried already. Changes nothing."""
-        rules = self._in_force().policy
-        self._snapshot = snapshot(self._pool.views(), rules, self._snapshot)
         return decide(
             launch,
-            self._snapshot,
-            rules=rules,
+            self._pool.snapshot(),
+            rules=self._in_force().policy,
             dice=self._dice,
             tried=tried,
             builders=self._joining.members(launch),
+            taken=self._pool.taken,
         )
 
     def under_way(self, launch: Launch, member: str) -> AbstractContextManager[Callable[[], None]]:

@@ -6,12 +6,12 @@ member is brought forward when a launch was refused there.
 
 from __future__ import annotations
 
-import asyncio
 from types import TracebackType
 
-from federation.core.facts import Fact, Listener, LookFailed, LoopFailed, Reconfigured
+from federation.core.facts import Fact, Listener, LookFailed, Reconfigured
 from federation.core.policies import Dice
 from federation.service.dispatch import InForce
+from federation.service.per_member import PerMember
 from federation.service.pool import Pool, same_place
 from federation.service.ports import Prober
 
@@ -26,10 +26,7 @@ class Monitor:
         self._prober = prober
         self._in_force = in_force
         self._dice = dice
-        self._tell = tell
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._wakes: dict[str, asyncio.Event] = {}
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._tasks = PerMember("monitor", self._look, self._pause, tell)
 
     async def __aenter__(self) -> Monitor:
         self._follow()
@@ -38,57 +35,21 @@ class Monitor:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for name in list(self._tasks):
-            self._end(name)
-        await asyncio.gather(*self._leaving, return_exceptions=True)
+        await self._tasks.close()
 
     def listen(self, fact: Fact) -> None:
         """A listener: looks at once at a member that began to look bad, and at all under new rules."""
         match fact:
             case LookFailed(member):
-                self._hurry(member)
+                self._tasks.hurry(member)
             case Reconfigured():
                 self._follow()
-                for member in self._wakes:  # the old pause may be much longer than the new one
-                    self._hurry(member)
+                self._tasks.hurry_all()  # the old pause may be much longer than the new one
             case _:
                 pass
 
     def _follow(self) -> None:
-        """Starts a task for every member of the pool that has none; ends those of members that are gone."""
-        names = {view.member.name for view in self._pool.views()}
-        for name in self._tasks.keys() - names:
-            self._end(name)
-        for name in names - self._tasks.keys():
-            self._wakes[name] = asyncio.Event()
-            self._tasks[name] = asyncio.create_task(self._watch(name), name=f"monitor {name}")
-
-    def _end(self, name: str) -> None:
-        task = self._tasks.pop(name)
-        self._wakes.pop(name)
-        self._leaving.add(task)
-        task.add_done_callback(self._leaving.discard)
-        task.cancel()
-
-    def _hurry(self, name: str) -> None:
-        wake = self._wakes.get(name)
-        if wake is not None:
-            wake.set()
-
-    async def _watch(self, name: str) -> None:
-        wake = self._wakes[name]
-        while True:
-            try:
-                await self._look(name)
-            except Exception as error:  # a fault of ours must not leave a member unwatched for ever
-                self._tell(LoopFailed(f"monitor of {name}", error))
-            # Only now: the look that has just failed must not hurry the next one on.
-            wake.clear()
-            try:
-                async with asyncio.timeout(self._pause(name)):
-                    await wake.wait()
-            except TimeoutError:
-                pass
+        self._tasks.follow(view.member.name for view in self._pool.views())
 
     async def _look(self, name: str) -> None:
         """One look that counts: one at a place that the member has left meanwhile does not."""

@@ -289,9 +289,7 @@ class Pool:
         if standing.state in (State.TRIAL, State.RECOVERING):
             seat.evidence = cleared()
             seat.opinion = WELL
-        self._tell(
-            StateChanged(seat.member.name, before, standing.state, reason, self._clock.now())
-        )
+        self._tell(StateChanged(seat.member.name, before, standing.state, reason, self._clock.now()))
 
     def _renewed(self, seat: Seat) -> None:
         self._renew(seat)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from federation.core.model import Check, Launch, Member, Operation, Seats
+from federation.core.counters import Counts
+from federation.core.model import Check, Launch, Member, Operation, Seats, Signal, nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,21 @@ class ProbeResult:
 class Prober(Protocol):
     async def probe(self, member: Member) -> ProbeResult:
         """Asks `/versions` and `/health` once, within the configured timeout. Never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What metrics told of a member this time: `signals` by name, and the launches that its processes had counted
+    by status. `unread` are the signals that could not be asked for, with the reason."""
+
+    signals: Mapping[str, Signal] = field(default_factory=nothing)
+    counts: Counts = field(default_factory=nothing)
+    unread: Mapping[str, str] = field(default_factory=nothing)
+
+
+class SignalSource(Protocol):
+    async def read(self, member: Member) -> Reading:
+        """Asks once, within the configured timeout of a question. Never raises: a reason takes an answer's place."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,9 @@ from federation.core.routing import refusal
 from federation.core.rules import Settings
 from federation.service.leases import Ledger
 
+UNSEEN = Standing()
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """What the last look showed. `silent_since` is the first of the present run of looks without any answer, and
@@ -29,7 +32,7 @@ class Look:
     seen: float | None = None
     lost: frozenset[Operation] = frozenset()
     silent_since: float | None = None
-    before: Standing = Standing()
+    before: Standing = UNSEEN
 
 
 class Seat:
@@ -64,11 +67,14 @@ class Seat:
 
     def renew(self, settings: Settings, now: float) -> None:
         """Makes the view anew from everything that is known."""
-        told = self.look.seats
+        influence = figures.influence(self.signals, now, settings.prometheus.max_age)
+        told = self.look.seats or _seats(influence)
         self.learned = seating.raised(self.learned, None if told is None else told.quota, now)
         capacity = seating.capacity(
             self.member.seats, None if told is None else told.quota, self.learned, now
         )
+        if capacity is not None:
+            capacity -= int(capacity * influence.pressure)
         state = self.standing.state
         view = replace(
             self.view,
@@ -87,7 +93,8 @@ class Seat:
             signals=self.signals,
             weight=0.0,
         )
-        self.factor = weights.settled(self.factor, self._factor(view, settings, now))
+        computed = self._factor(view, settings, now) * influence.factor
+        self.factor = weights.settled(self.factor, computed)
         self.headroom = seating.headroom(
             settings.policy.headroom, self.inflow, settings.health.interval, capacity
         )
@@ -95,19 +102,21 @@ class Seat:
         self.view = replace(view, refusal=refusal(view, self.headroom))
 
     def _factor(self, view: MemberView, settings: Settings, now: float) -> float:
-        """What evidence, signals, free seats and slow start leave of the operator's weight."""
-        influence = figures.influence(self.signals, now, settings.prometheus.max_age)
+        """What evidence, free seats and slow start leave of the operator's weight."""
         elapsed = now - self.standing.since
         return (
             weights.room(view.free, view.capacity)
             * weights.ramp(self.standing.state, elapsed, settings.health.slow_start)
             * self.opinion.factor
-            * influence.factor
         )
 
     @property
     def drained(self) -> bool:
         return self.standing.state is State.DRAINED
+
+
+def _seats(influence: figures.Influence) -> Seats | None:
+    return None if influence.sessions is None else Seats(influence.sessions, influence.quota)
 
 
 def _bounded(member: Member, told: Seats | None) -> Seats | None:

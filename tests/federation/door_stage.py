@@ -27,7 +27,7 @@ READY = {
     "token": "t",
 }
 FAST = LaunchRules(timeout=20, stuck_after=10, connect_timeout=2)
-SOON = HealthRules(interval=0.2, timeout=2, fall=2, rise=1)
+SOON = HealthRules(interval=0.2, timeout=2, fall=2, rise=1, eject_base=0.2, slow_start=0.2)
 
 Play = Callable[[web.Request, web.StreamResponse], Awaitable[None]]
 
@@ -248,7 +248,7 @@ class Door:
     def reconfigure(self, members: Sequence[Member]) -> None:
         """What a reload does, without a file."""
         self.door.running.settings = replace(self.door.settings(), members=tuple(members))
-        self.door.tell(self.door.pool.configure(members, self.door.settings().health))
+        self.door.tell(self.door.pool.configure(self.door.settings()))
 
 
 async def until(met: Callable[[], object], seconds: float = 10.0) -> None:

@@ -51,8 +51,7 @@ class Watch:
 def pool(at: float, members: Sequence[Member] = MEMBERS) -> Pool:
     """One healthy, one ejected, one unknown and one drained member; members of others are not known yet."""
     clock = Watch(at - 7500)
-    rules = HealthRules(fall=1, rise=1)
-    made = Pool(members, rules, clock)
+    made = Pool(Settings(tuple(members), health=HealthRules(fall=1, rise=1)), clock)
     if members is not MEMBERS:
         return made
     checks = (

@@ -14,7 +14,7 @@ from aiohttp import ClientResponse
 from yarl import URL
 
 from federation.core.model import Seats
-from federation.core.rules import HealthRules, LaunchRules, Mode, Settings
+from federation.core.rules import LaunchRules, Mode, Settings
 from federation.service.pool import Pool
 from federation.service.ports import ProbeResult
 from federation.web.keys import RUNNING
@@ -300,7 +300,7 @@ async def test_a_full_member_says_so_and_has_no_share(aiohttp_client: Any) -> No
 
 
 async def test_pages_work_without_any_member(aiohttp_client: Any) -> None:
-    lonely = await aiohttp_client(stage.application(Settings(()), Pool((), HealthRules(), stage.Watch(1e9))))
+    lonely = await aiohttp_client(stage.application(Settings(()), Pool(Settings(()), stage.Watch(1e9))))
     for path in ("/", "/about", "/v2/gh/u/r/HEAD"):
         assert (await lonely.get(path)).status == 200
     assert "No member is configured" in await (await lonely.get("/status")).text()

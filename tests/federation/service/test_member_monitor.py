@@ -44,9 +44,10 @@ async def test_a_member_is_ejected_and_comes_back(members: Pair) -> None:
     async with Door(alpha.configured(), beta.configured()) as door:
         assert door.state("alpha") is State.HEALTHY
         alpha.status, alpha.told = 503, {"ok": False, "checks": [{"service": "JupyterHub API", "ok": False}]}
-        await until(lambda: door.state("alpha") is State.EJECTED)
+        await until(lambda: door.state("alpha") is State.DEGRADED)
         view = door.door.pool.view("alpha")
         assert view is not None and view.reason == "failing: JupyterHub API"
+        assert view.refusal == "starts no sessions now: failing: JupyterHub API"
         alpha.status, alpha.told = 200, {"ok": True, "checks": []}
         await until(lambda: door.state("alpha") is State.HEALTHY)
         await alpha.die()
@@ -77,7 +78,7 @@ async def test_after_a_first_bad_look_the_next_comes_early(members: Pair) -> Non
 async def test_tasks_follow_the_configuration_and_end_with_the_block() -> None:
     prober, facts = Scripted(), list[Fact]()
     a, b = Member("a", "http://a", 1.0), Member("b", "http://b", 1.0)
-    pool = Pool([a], RARELY, Clock())
+    pool = Pool(Settings((a,), health=RARELY), Clock())
     settings = Settings((a,), health=RARELY)
     monitor = Monitor(pool, prober, lambda: settings, lambda: 0.5, facts.append)
 
@@ -86,9 +87,19 @@ async def test_tasks_follow_the_configuration_and_end_with_the_block() -> None:
 
     async with monitor:
         await until(lambda: pool.views()[0].state is State.HEALTHY)
-        monitor.listen(pool.configure([a, b], RARELY))
+        monitor.listen(
+            pool.configure(
+                Settings(
+                    (
+                        a,
+                        b,
+                    ),
+                    health=RARELY,
+                )
+            )
+        )
         await until(lambda: {member.name for member in prober.looks} == {"a", "b"})
-        monitor.listen(pool.configure([replace(b, url="http://new")], RARELY))
+        monitor.listen(pool.configure(Settings((replace(b, url="http://new"),), health=RARELY)))
         await until(lambda: prober.looks[-1].url == "http://new")
         assert tasks() == {"monitor b"}
     assert tasks() == set()
@@ -98,7 +109,7 @@ async def test_a_fault_of_the_prober_ends_no_task() -> None:
     prober, facts = Scripted(), list[Fact]()
     prober.fault = RuntimeError("ours")
     a = Member("a", "http://a", 1.0)
-    pool = Pool([a], RARELY, Clock())
+    pool = Pool(Settings((a,), health=RARELY), Clock())
     settings = Settings((a,), health=replace(RARELY, interval=0.05))
     async with Monitor(pool, prober, lambda: settings, lambda: 0.5, facts.append):
         await until(lambda: pool.views()[0].state is State.HEALTHY)
@@ -109,10 +120,10 @@ async def test_a_look_under_way_when_the_member_moved_does_not_count_and_the_nex
     prober = Scripted()
     prober.go.clear()
     settings = Settings((Member("a", "http://old", 1.0),), health=RARELY)
-    pool = Pool(settings.members, RARELY, Clock())
+    pool = Pool(replace(settings, health=RARELY), Clock())
     async with Monitor(pool, prober, lambda: settings, lambda: 0.5, lambda fact: None) as monitor:
         await until(lambda: prober.looks)
-        monitor.listen(pool.configure([Member("a", "http://new", 1.0)], RARELY))
+        monitor.listen(pool.configure(Settings((Member("a", "http://new", 1.0),), health=RARELY)))
         prober.go.set()
         prober.go.clear()  # one look ends, the next waits
         await until(lambda: len(prober.looks) == 2, 3)
@@ -124,11 +135,11 @@ async def test_a_look_under_way_when_the_member_moved_does_not_count_and_the_nex
 
 async def test_new_rules_do_not_wait_for_the_old_interval() -> None:
     settings = Settings((Member("a", "http://a", 1.0),), health=RARELY)
-    pool = Pool(settings.members, RARELY, Clock())
+    pool = Pool(replace(settings, health=RARELY), Clock())
     prober = Scripted()
     async with Monitor(pool, prober, lambda: settings, lambda: 0.5, lambda fact: None) as monitor:
         await until(lambda: pool.views()[0].state is State.HEALTHY)
         await asyncio.sleep(0)
         settings = replace(settings, health=replace(RARELY, interval=0.05))
-        monitor.listen(pool.configure(settings.members, settings.health))
+        monitor.listen(pool.configure(settings))
         await until(lambda: len(prober.looks) >= 4, 3)
