@@ -17,6 +17,7 @@ from yarl import URL
 from federation.app import FRONT_DOOR, FrontDoor, make_app
 from federation.core.model import Member, State
 from federation.core.rules import HealthRules, LaunchRules, LogRules, Settings
+from federation.web.launch import LAUNCHER
 
 SPEC = "/build/gh/binder-examples/requirements/HEAD"
 WELL = {"ok": True, "checks": [{"service": "JupyterHub API", "ok": True}]}
@@ -245,10 +246,15 @@ class Door:
         async with self.ask(path) as answer:
             return await answer.json()
 
+    def fit(self, **parts: Any) -> None:
+        """Puts these in place of what relayed launches share: see `Surroundings`."""
+        launcher = self.runner.app[LAUNCHER]
+        launcher._around = replace(launcher._around, **parts)
+
     def reconfigure(self, members: Sequence[Member]) -> None:
         """What a reload does, without a file."""
         self.door.running.settings = replace(self.door.settings(), members=tuple(members))
-        self.door.tell(self.door.pool.configure(members, self.door.settings().health))
+        self.door.tell(self.door.pool.configure(self.door.settings()))
 
 
 async def until(met: Callable[[], object], seconds: float = 10.0) -> None:
