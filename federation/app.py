@@ -30,8 +30,10 @@ from federation.service.heartbeat import heartbeat
 from federation.service.launcher import Launcher
 from federation.service.monitor import Monitor
 from federation.service.pool import Pool
-from federation.service.ports import Clock, Visitor
+from federation.service.ports import Clock, MemberStreams, Visitor
+from federation.service.relay_launch import Surroundings
 from federation.service.relays import Relays
+from federation.service.without import NoBudget, NoHistory, NoRoom
 from federation.settings import SettingsError, load
 from federation.web import api, badges, launch, middleware, pages, status, tokens
 from federation.web.keys import POOL, RUNNING, Running
@@ -75,7 +77,7 @@ class FrontDoor:
         async with open_session() as probes, open_session() as streams:
             prober = HttpProber(probes, lambda: self.settings().health, self.clock)
             relay = HttpMemberStreams(streams, lambda: self.settings().launch, self.member_token)
-            launcher = Launcher(self.pool, self.dispatcher, relay, self.settings, self.tell)
+            launcher = Launcher(self._around(relay))
             relays = Relays(launcher.relay, self.tell, new_id=new_id, grace=AWAY)
             app[launch.LAUNCHER], app[launch.RELAYS] = launcher, relays
             monitor = Monitor(self.pool, prober, self.settings, self.dice, self.tell)
@@ -86,6 +88,19 @@ class FrontDoor:
                 finally:
                     await relays.close()
             self._listeners.remove(monitor.listen)
+
+    def _around(self, streams: MemberStreams) -> Surroundings:
+        return Surroundings(
+            pool=self.pool,
+            dispatcher=self.dispatcher,
+            streams=streams,
+            room=NoRoom(),
+            budget=NoBudget(),
+            patience=NoHistory(),
+            in_force=self.settings,
+            tell=self.tell,
+            clock=self.clock,
+        )
 
     def reload(self, config: Path) -> None:
         """Takes the file over if it changes anything and is valid; otherwise all stays as it is."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from federation.core.counters import Counts
 from federation.core.model import Check, Launch, Member, Operation, Seats, Signal, nothing
+from federation.service.audience import Audience
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,53 @@ class MemberStreams(Protocol):
         Raises a subclass of `federation.core.errors.MemberFault` when the member refuses the connection,
         answers with an error, stays silent, breaks off or sends what is no event stream. Ends when the member
         ends it. Closing the generator closes the connection at once.
+        """
+
+
+class Patience(Protocol):
+    def limit(self, member: str, phase: str, default: float) -> float:
+        """For how many seconds a launch may stand still in this phase on this member; `default` as long as too
+        little is known of it."""
+
+
+class RetryBudget(Protocol):
+    """Keeps further attempts from multiplying the load when many launches fail at once."""
+
+    def launched(self) -> None:
+        """A launch has begun: the budget grows by its share."""
+
+    def granted(self) -> bool:
+        """Takes one further attempt from the budget, if there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a launch stands in line, from 1, among how many, and for how many seconds more, if that is known."""
+
+    position: int
+    of: int
+    estimate: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entered(Generic[T]):
+    """The end of the wait: what `enter` gave."""
+
+    value: T
+
+
+class WaitingRoom(Protocol):
+    @property
+    def crowded(self) -> bool:
+        """Whether launches wait, so that one more goes behind them."""
+
+    def wait(
+        self, launch: Launch, visitor: str, audience: Audience, enter: Callable[[], T | None]
+    ) -> AsyncGenerator[Place | Entered[T], None]:
+        """A place whenever it changes, then what `enter` gave and the end.
+
+        `enter` is called when it is this launch's turn, any number of times; it decides and takes a seat in one
+        step, or gives None. Raises `RoomFull` and `WaitedTooLong`. Closing the generator leaves the room at once.
         """
 
 

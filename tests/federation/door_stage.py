@@ -17,6 +17,7 @@ from yarl import URL
 from federation.app import FRONT_DOOR, FrontDoor, make_app
 from federation.core.model import Member, State
 from federation.core.rules import HealthRules, LaunchRules, LogRules, Settings
+from federation.web.launch import LAUNCHER
 
 SPEC = "/build/gh/binder-examples/requirements/HEAD"
 WELL = {"ok": True, "checks": [{"service": "JupyterHub API", "ok": True}]}
@@ -244,6 +245,11 @@ class Door:
     async def json(self, path: str) -> Any:
         async with self.ask(path) as answer:
             return await answer.json()
+
+    def fit(self, **parts: Any) -> None:
+        """Puts these in place of what relayed launches share: see `Surroundings`."""
+        launcher = self.runner.app[LAUNCHER]
+        launcher._around = replace(launcher._around, **parts)
 
     def reconfigure(self, members: Sequence[Member]) -> None:
         """What a reload does, without a file."""

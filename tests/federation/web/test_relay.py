@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
@@ -169,7 +170,8 @@ async def test_a_silent_member_is_given_up_in_time(members: Pair) -> None:
         ):
             launched = await door.launch()
             assert launched.takers == ["mute", "alpha"] and launched.last == READY
-            assert "silent for 1 s" in json.dumps(launched.events)
+            # Given up, or overtaken in that very moment: both take a second.
+            assert re.search(r"(silent|not answered|not moved) for 1 s", json.dumps(launched.events))
 
 
 async def test_a_connection_that_is_not_accepted_is_given_up_in_time(members: Pair) -> None:
