@@ -26,7 +26,7 @@ class Claim:
         )
 
     def close(self, *, ready: bool = False) -> None:
-        """Gives everything back; a second time changes nothing. A launch that is ready keeps its seat until the member's
-        own numbers show it."""
+        """Gives everything back; a second time changes nothing. A launch that is ready keeps its seat until the
+        member's own numbers show it."""
         self._lease.close(ready=ready)
         self._held.close()
