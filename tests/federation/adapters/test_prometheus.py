@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -326,8 +327,15 @@ async def test_closing_ends_a_question_under_way() -> None:
         await until(lambda: threads() == 0, 3)
 
 
-async def test_the_token_goes_to_the_common_prometheus_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+async def test_the_token_goes_to_the_common_prometheus_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing that the environment knows takes its place."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password else\n")
+    environment = {"NETRC": str(netrc), "http_proxy": "http://127.0.0.1:1", "no_proxy": "", "NO_PROXY": ""}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
     asked: list[web.Request] = []
 
     async def query(request: web.Request) -> web.Response:

@@ -81,6 +81,22 @@ def test_five_failures_are_enough_when_nothing_is_known_of_any_peer() -> None:
     assert judged(history("+" * 20 + "-----"), [Evidence()], NOW).sick
 
 
+def test_what_peers_did_before_counts_while_nothing_is_sent_to_them() -> None:
+    assert judged(history("---"), [history("+" * 20, until=NOW - 10 * MINUTE)], NOW).sick
+
+
+@pytest.mark.parametrize(
+    ("own", "sick"), [("---", True), ("-+--", False), ("-++--", False), ("--++--", True)]
+)
+def test_busy_peers_that_do_well_make_nobody_sick_for_a_few_scattered_failures(own: str, sick: bool) -> None:
+    assert judged(history(own), [counted(Evidence(), NOW, 5000, 0)] * 3, NOW).sick is sick
+
+
+def test_a_member_that_does_better_than_its_peers_is_well() -> None:
+    better = counted(counted(Evidence(), NOW - MINUTE, 0, 2), NOW, 60, 0)
+    assert judged(better, [counted(Evidence(), NOW, 200, 200)], NOW) == WELL
+
+
 def test_the_reason_is_a_sentence_with_figures() -> None:
     opinion = judged(history("+++---"), [history("++++++")], NOW)
     assert opinion.sick and opinion.why == "3 of its last 3 launches failed, 0 of 3 on other members"
@@ -211,9 +227,9 @@ def test_counters_that_did_not_grow_add_nothing() -> None:
 def test_a_well_member_is_practically_never_sick(percent: int, launches_each: int) -> None:
     """One false alarm in about 1 / p³ launches: at 2 % and one launch a minute on the member, one in three months.
 
-    The numbers are of 60,000 launches on each of two members that fail with the same probability, every failure
+    The numbers are of 30,000 launches on each of two members that fail with the same probability, every failure
     being mended by the other one, which is the worst case."""
-    dice, alarms, launches = Random(percent), 0, 60_000
+    dice, alarms, launches = Random(percent), 0, 30_000
     members = [Evidence(), Evidence()]
     for number in range(launches):
         at = NOW + number * MINUTE
@@ -302,13 +318,13 @@ def test_one_more_failure_never_makes_a_member_healthier(
 
 
 def test_an_opinion_costs_well_under_a_millisecond() -> None:
-    """Of a member with fifty failures and five peers, the dearest there is. A thousand of them, so that a machine
+    """Of a member with fifty failures and five peers, the dearest there is. Three hundred of them, so that a machine
     with other work may be ten times as slow."""
     own, peers = history("-" * 50, every=20.0), [history("+-" * 25, every=20.0)] * 5
     begun = time.process_time()
-    for _ in range(1000):
+    for _ in range(300):
         judged(own, peers, NOW)
-    assert time.process_time() - begun < 5.0
+    assert time.process_time() - begun < 3.0
 
 
 LAUNCH = Launch("gh", "a/b/HEAD", "gh/a/b")
