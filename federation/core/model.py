@@ -169,10 +169,12 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One member in the order of a decision, with its score under the policy."""
+    """One member in the order of a decision, with its score under the policy. `note` says why its place is not
+    the one that its score would give it."""
 
     view: MemberView
     score: float
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ class _Story:
     lost: dict[str, str] = field(default_factory=dict)  # members that could not finish it, and why
     outcome: Outcome = Outcome.ABANDONED
     cause: str = "abandoned"
+    nobody: Decision | None = None  # the decision that found no member
 
     @property
     def attempts(self) -> int:
@@ -75,7 +76,7 @@ class Launcher:
         try:
             member = _first_of(decision)
         except LaunchError:
-            self._tell(LaunchEnded(launch, id, Outcome.FAILED, None, 0, "no_member", 0.0))
+            self._tell(LaunchEnded(launch, id, Outcome.FAILED, None, 0, "no_member", 0.0, decision=decision))
             raise
         self._tell(Chosen(decision, id, member.name, 1))
         self._tell(LaunchEnded(launch, id, Outcome.REDIRECTED, member.name, 1, "redirected", 0.0))
@@ -94,7 +95,7 @@ class Launcher:
             while story.outcome is Outcome.ABANDONED:
                 decision = self._dispatcher.decide(launch, story.lost)
                 if not decision.candidates or len(story.lost) >= self._in_force().launch.attempts:
-                    story.outcome, story.cause = Outcome.FAILED, "no_member"
+                    story.outcome, story.cause, story.nobody = Outcome.FAILED, "no_member", decision
                     yield _event(phase="failed", message=_no_member_left(story, decision) + "\n")
                     break
                 member = decision.candidates[0].view.member
@@ -106,7 +107,14 @@ class Launcher:
             seconds = _now() - story.begun
             self._tell(
                 LaunchEnded(
-                    launch, story.id, story.outcome, story.member, story.attempts, story.cause, seconds
+                    launch,
+                    story.id,
+                    story.outcome,
+                    story.member,
+                    story.attempts,
+                    story.cause,
+                    seconds,
+                    decision=story.nobody,
                 )
             )
 
