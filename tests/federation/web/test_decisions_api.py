@@ -64,8 +64,10 @@ async def test_for_any_past_launch_and_any_member_one_question_says_why_not(memb
         assert [one["name"] for one in first["attempts"][0]["candidates"]] == ["alpha", "beta"]
 
 
-async def test_a_launch_that_nobody_took_says_of_each_member_why(members: Pair) -> None:
-    async with Door(DEAD, Member("off", "http://127.0.0.1:1", 0.0)) as door:
+@pytest.mark.parametrize("mode", [Mode.RELAY, Mode.REDIRECT])
+async def test_a_launch_that_nobody_took_says_of_each_member_why(mode: Mode) -> None:
+    off = Member("off", "http://127.0.0.1:1", 0.0)
+    async with Door(DEAD, off, launch=LaunchRules(mode=mode)) as door:
         await door.launch()
         (record,) = await past(door)
         assert (record["outcome"], record["cause"], record["member"]) == ("failed", "no_member", None)
