@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Protocol
 
 from federation.core.decisions import Record, Told, concerns, wanted
@@ -157,17 +158,15 @@ class Decisions:
         return story
 
     def _keep(self, id: int, story: _Story | Handed) -> None:
-        """Puts it at the place of its number, nearly always the end: only who waited comes out of turn."""
-        newer = 0
-        for other in reversed(self._ids):
-            if other < id:
-                break
-            newer += 1
-        self._ids.insert(len(self._ids) - newer, id)
+        ids = self._ids
+        if not ids or id > ids[-1]:
+            ids.append(id)
+        else:  # only who waited comes out of turn
+            ids.insert(len(ids) - sum(1 for _ in takewhile(lambda other: other > id, reversed(ids))), id)
         self._kept[id] = story
         keep = self._in_force().decisions.keep
-        while len(self._ids) > keep:
-            del self._kept[self._ids.popleft()]
+        while len(ids) > keep:
+            del self._kept[ids.popleft()]
 
     def _tell_ended(self, story: _Story | Handed) -> None:
         if self._ended is not None and self._in_force().decisions.file is not None:
