@@ -16,6 +16,7 @@ from prometheus_client.aiohttp import make_aiohttp_handler
 from watchfiles import awatch
 
 from federation.adapters.clock import SystemClock
+from federation.adapters.decision_log import DecisionLog
 from federation.adapters.log import FactLog, http_logger
 from federation.adapters.member_stream import HttpMemberStreams
 from federation.adapters.metrics import FederationMetrics, make_registry, own_version
@@ -25,6 +26,7 @@ from federation.core.facts import ConfigurationRefused, Fact, LoopFailed
 from federation.core.model import Launch
 from federation.core.policies import Dice
 from federation.core.rules import Settings
+from federation.service.decisions import Decisions
 from federation.service.dispatch import Dispatcher
 from federation.service.heartbeat import heartbeat
 from federation.service.launcher import Launcher
@@ -33,9 +35,10 @@ from federation.service.pool import Pool
 from federation.service.ports import Clock, MemberStreams, Visitor
 from federation.service.relay_launch import Surroundings
 from federation.service.relays import Relays
+from federation.service.shares import RecentChoices
 from federation.service.without import NoBudget, NoHistory, NoRoom
 from federation.settings import SettingsError, load
-from federation.web import api, badges, launch, middleware, pages, status, tokens
+from federation.web import api, badges, decisions, launch, middleware, pages, status, tokens
 from federation.web.keys import POOL, RUNNING, Running
 
 AWAY = 30.0  # seconds that a launch goes on while its visitor is not there
@@ -53,9 +56,18 @@ class FrontDoor:
         self.dice = dice
         self.pool = Pool(settings, clock, dice)
         self.log = FactLog(settings.log)
-        self.metrics = FederationMetrics(self.pool)
+        self.choices = RecentChoices(clock)
+        self.metrics = FederationMetrics(self.pool, self.choices, clock)
         self.dispatcher = Dispatcher(self.pool, self.settings, dice)
-        self._listeners = [self.pool.listen, self.metrics.listen, self.log.listen]
+        self.decision_log = DecisionLog(lambda: self.settings().decisions.file, self.tell)
+        self.decisions = Decisions(self.settings, clock, ended=self.decision_log.write)
+        self._listeners = [
+            self.pool.listen,
+            self.metrics.listen,
+            self.log.listen,
+            self.choices.listen,
+            self.decisions.listen,
+        ]
         self.pool.subscribe(self.tell)
         self._refused = ""
 
@@ -74,7 +86,7 @@ class FrontDoor:
     @asynccontextmanager
     async def at_work(self, app: web.Application) -> AsyncIterator[None]:
         """Connections and tasks, from the start of the application to its end."""
-        async with open_session() as probes, open_session() as streams:
+        async with self.decision_log, open_session() as probes, open_session() as streams:
             prober = HttpProber(probes, lambda: self.settings().health, self.clock)
             relay = HttpMemberStreams(streams, lambda: self.settings().launch, self.member_token)
             launcher = Launcher(self._around(relay))
@@ -137,13 +149,15 @@ def make_app(
     app[RUNNING] = door.running
     app[POOL] = door.pool
     app[launch.STREAMS] = launch.OpenStreams()
-    app[api.DISPATCHER] = door.dispatcher
+    app[decisions.DISPATCHER] = door.dispatcher
+    app[decisions.DECISIONS] = door.decisions
+    app[api.CHOICES] = door.choices
     app[api.CLOCK] = door.clock
     app[api.VERSION] = own_version()
     app.cleanup_ctx.append(door.at_work)
     app.on_response_prepare.append(middleware.add_safe_headers)
     app.on_shutdown.append(_end_streams)
-    app.add_routes([*launch.routes(), *api.routes()])
+    app.add_routes([*launch.routes(), *api.routes(), *decisions.routes()])
     app.router.add_get("/metrics", make_aiohttp_handler(make_registry(door.metrics)))
     app.add_routes([*badges.routes(), *status.routes(), *pages.routes()])  # the last takes what is left
     return app

@@ -9,16 +9,19 @@ import json
 import webbrowser
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
+from urllib.parse import urlencode
 
 import typer
 import uvloop
 from rich.console import Console
 
 from federation import settings as front_door_settings
+from federation.follow.ask import Refused, ask
 from federation.follow.display import Display, strip_terminal_codes
 from federation.follow.launch import LaunchFailed, follow
 from federation.follow.stream import BrokenOff, Unreachable
+from federation.follow.tables import explanation, members_table
 from federation.follow.wanted import Unclear, front_door_url, read
 from federation.local.layout import Layout
 from federation.local.lock import Locked
@@ -37,6 +40,7 @@ from federation.settings.local import Kind, LocalFile, kind_of, load_local, loca
 FAILED, USAGE, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
 STATE_DIR = Path(".binder-federation")
 DEFAULT_FRONT_DOOR = "http://127.0.0.1:8080"
+ELSEWHERE = "Start a federation with `binder-federation up`, or name one with --front-door."
 
 app = typer.Typer(
     name="binder-federation",
@@ -47,6 +51,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 words = Console(stderr=True, highlight=False)
+
+FrontDoorUrl = Annotated[
+    str | None, typer.Option(envvar="BINDER_FEDERATION_URL", help="Base URL of the front door.")
+]
 
 
 class RuntimeName(StrEnum):
@@ -120,9 +128,7 @@ def serve(
 @app.command()
 def launch(
     spec: Annotated[str, typer.Argument(metavar="PROVIDER/SPEC", help="Or a launch link.")],
-    front_door: Annotated[
-        str | None, typer.Option(envvar="BINDER_FEDERATION_URL", help="Base URL of the front door.")
-    ] = None,
+    front_door: FrontDoorUrl = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the notebook in a browser.")] = False,
 ) -> None:
     """Launch a repository, follow it here, and print the address of the running notebook."""
@@ -139,15 +145,35 @@ def launch(
     except BrokenOff as problem:
         refuse(problem, UNREACHABLE)
     except Unreachable as problem:
-        refuse(
-            f"{problem}\nStart a federation with `binder-federation up`, or name one with --front-door.",
-            UNREACHABLE,
-        )
+        refuse(f"{problem}\n{ELSEWHERE}", UNREACHABLE)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     typer.echo(url)
     if open_ and not webbrowser.open(url):
         words.print("No browser could be opened; the address above works in any.", soft_wrap=True)
+
+
+@app.command()
+def explain(
+    spec: Annotated[str, typer.Argument(metavar="PROVIDER/SPEC", help="Or a launch link.")],
+    member: Annotated[str, typer.Option(help="Say why the launch goes to this one, or not.")] = "",
+    front_door: FrontDoorUrl = None,
+) -> None:
+    """Say where a launch would go now, and why not elsewhere. Launches nothing."""
+    try:
+        wanted = read(spec)
+    except Unclear as problem:
+        refuse(problem, USAGE)
+    query = f"?{urlencode({'member': wanted.member})}" if wanted.member else ""
+    parameters = {"spec": f"{wanted.provider}/{wanted.spec}{query}"} | ({"member": member} if member else {})
+    answer = _asked(front_door or wanted.front_door, "/federation/v1/explain", **parameters)
+    Console(highlight=False).print(explanation(answer))
+
+
+@app.command("members")
+def list_members(front_door: FrontDoorUrl = None) -> None:
+    """List the members as the front door sees them: state, share of launches, seats, outcomes."""
+    Console(highlight=False).print(members_table(_asked(front_door, "/federation/v1/members")))
 
 
 @app.command("check-config")
@@ -178,6 +204,19 @@ async def _serve(config: Path, host: str, port: int) -> None:
     await run_front_door(
         config, host=host, port=port, on_ready=lambda url: typer.echo(f"Front door ready: {url}")
     )
+
+
+def _asked(front_door: str | None, path: str, **parameters: str) -> dict[str, Any]:
+    """The front door's answer, or the end of the command."""
+    try:
+        door = front_door_url(front_door or _front_door_nearby())
+        return uvloop.run(ask(door, path, **parameters))
+    except (Unclear, Refused) as problem:
+        refuse(problem, USAGE)
+    except Unreachable as problem:
+        refuse(f"{problem}\n{ELSEWHERE}", UNREACHABLE)
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _front_door_nearby() -> str:

@@ -79,7 +79,8 @@ class AttemptEnded:
 @dataclass(frozen=True, slots=True)
 class LaunchEnded:
     """One click, over all its members. `member` is the one that finished it or the last one tried, None if there
-    was none. `seconds` begin at the click; `waited` of them went by in the waiting room."""
+    was none. `seconds` begin at the click; `waited` of them went by in the waiting room. `decision` is the one that
+    found no member, or none that was left, None when it ended otherwise."""
 
     launch: Launch
     id: int
@@ -89,6 +90,7 @@ class LaunchEnded:
     cause: str
     seconds: float
     waited: float = 0.0
+    decision: Decision | None = None
 
 
 @dataclass(frozen=True, slots=True)

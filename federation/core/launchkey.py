@@ -24,7 +24,10 @@ _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\\\\\u2028\u2029]")
 _ASCII_PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 _GIT_URL = re.compile(r"[a-z][a-z0-9+.-]*://.+|[^/@\s]+@[^/:\s]+:.+", re.IGNORECASE)
-_CREDENTIALS = re.compile(r"//[^/@]*@")
+_CREDENTIALS = re.compile(r"//[^/]*@")  # to the last @: a password may hold some
+_SECRET = re.compile(
+    r"([?&][^=&?/\s]{0,30}(?:token|secret|passw|key)[^=&?/\s]{0,30}=)[^&\s'\"]+", re.IGNORECASE
+)
 
 
 @lru_cache(maxsize=1024)
@@ -73,8 +76,8 @@ def take_member(raw_query: str) -> tuple[str, str | None]:
 
 
 def shown(text: str) -> str:
-    """A key or spec for people: decoded, and without the credentials a repository URL may carry."""
-    return _CREDENTIALS.sub("//", unquote(text))
+    """A key, a spec or somebody's words for people: decoded, and without the credentials a URL may carry."""
+    return _SECRET.sub(r"\1…", _CREDENTIALS.sub("//", unquote(text)))
 
 
 def _repository(provider: Provider, spec: str) -> str:

@@ -1,1 +1,1 @@
-"""Following one launch from outside, as a visitor's browser does. Knows no terminal and no member."""
+"""Asking a front door from outside: one launch, as a visitor's browser does, or a question. Knows no member."""

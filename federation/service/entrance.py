@@ -23,11 +23,13 @@ NO_RETRY = "Many launches fail just now, so that another member is tried only by
 
 
 class NoMember(FederationError):
-    """The launch ends, since no member takes it. `cause` is one word for metrics; the text is for the visitor."""
+    """The launch ends, since no member takes it. `cause` is one word for metrics; the text is for the visitor, and
+    `decision` for who asks why."""
 
-    def __init__(self, cause: str, message: str) -> None:
+    def __init__(self, cause: str, message: str, decision: Decision) -> None:
         super().__init__(message)
         self.cause = cause
+        self.decision = decision
 
 
 class Entrance:
@@ -93,7 +95,7 @@ class Entrance:
         except RoomFull as error:
             self._last_resort(lost, error)
         except WaitedTooLong as error:
-            raise NoMember("waited_too_long", self._in_full(error, lost)) from error
+            raise self._no_member("waited_too_long", self._in_full(error, lost), lost) from error
         finally:
             self.waited += _now() - begun
 
@@ -125,20 +127,26 @@ class Entrance:
         if free and self._take(decision, lost) is not None:
             return
         if self._withheld:
-            raise NoMember("retry_budget", self._in_full(LaunchError(NO_RETRY), lost)) from error
+            raise NoMember("retry_budget", self._in_full(LaunchError(NO_RETRY), lost), decision) from error
         if self._room.crowded:
-            raise NoMember("room_full", self._in_full(error, lost)) from error
-        raise NoMember(
-            "no_member", own_events.nobody_left(lost) if lost else own_events.nobody(decision)
-        ) from error
+            raise NoMember("room_full", self._in_full(error, lost), decision) from error
+        raise self.nobody_left(lost) from error
 
     def _refuse_vain_waiting(self, lost: Mapping[str, str]) -> None:
         """Nobody waits for members that do not come back by themselves: drained ones, and those tried already."""
         views = self._pool.views()
         if all(view.state is State.DRAINED or view.member.name in lost for view in views):
-            if lost:
-                raise NoMember("no_member", own_events.nobody_left(lost))
-            raise NoMember("no_member", own_events.nobody(self._dispatcher.decide(self._launch)))
+            raise self.nobody_left(lost)
+
+    def nobody_left(self, lost: Mapping[str, str]) -> NoMember:
+        """That all members it may try were tried, or that there is none to try."""
+        decision = self._dispatcher.decide(self._launch, lost)
+        return NoMember(
+            "no_member", own_events.nobody_left(lost) if lost else own_events.nobody(decision), decision
+        )
+
+    def _no_member(self, cause: str, message: str, lost: Mapping[str, str]) -> NoMember:
+        return NoMember(cause, message, self._dispatcher.decide(self._launch, lost))
 
     def _why(self, tried: Collection[str]) -> str:
         return NO_RETRY if self._withheld else own_events.why_waiting(self._pool.views(), tried)

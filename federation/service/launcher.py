@@ -34,7 +34,7 @@ class Launcher:
         try:
             member = _first_of(decision)
         except LaunchError:
-            self._tell(LaunchEnded(launch, id, Outcome.FAILED, None, 0, "no_member", 0.0))
+            self._tell(LaunchEnded(launch, id, Outcome.FAILED, None, 0, "no_member", 0.0, decision=decision))
             raise
         self._tell(Chosen(decision, id, member.name, 1))
         self._tell(LaunchEnded(launch, id, Outcome.REDIRECTED, member.name, 1, "redirected", 0.0))

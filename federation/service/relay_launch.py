@@ -23,7 +23,7 @@ from federation.core.facts import (
     Overdue,
     PhaseEnded,
 )
-from federation.core.model import Launch
+from federation.core.model import Decision, Launch
 from federation.core.phases import Ending, Verdict
 from federation.core.rules import LaunchRules
 from federation.service import own_events
@@ -90,6 +90,7 @@ class RelayedLaunch:
         self._member: str | None = None  # the one that ended it, or the last one tried
         self._outcome = Outcome.ABANDONED
         self._cause = "abandoned"
+        self._nobody: Decision | None = None  # the decision that found no member
 
     async def frames(self) -> AsyncGenerator[Frame, None]:
         """All events, to `ready` or the final `failed`. Closing it ends everything that runs for the launch."""
@@ -109,12 +110,12 @@ class RelayedLaunch:
         """Waiting, and the event that says who goes on with the launch; or that nobody does."""
         try:
             if self._attempts and self._attempts >= self._rules().attempts:
-                raise NoMember("no_member", own_events.nobody_left(self._lost))
+                raise self._entrance.nobody_left(self._lost)
             async with aclosing(self._entrance.steps(self._lost)) as steps:
                 async for step in steps:
                     yield self._handed(step) if isinstance(step, Claim) else step
         except NoMember as end:
-            self._outcome, self._cause = Outcome.FAILED, end.cause
+            self._outcome, self._cause, self._nobody = Outcome.FAILED, end.cause, end.decision
             yield own_events.event("failed", str(end))
 
     async def _side_by_side(self) -> AsyncGenerator[Frame, None]:
@@ -233,6 +234,7 @@ class RelayedLaunch:
                     self._cause,
                     seconds,
                     self._entrance.waited,
+                    self._nobody,
                 )
             )
 

@@ -1,4 +1,4 @@
-"""What programs may ask of the front door: who is there, how it stands, why a launch would go where.
+"""What programs may ask of the front door: who is there and how it stands.
 
 Shapes of BinderHub and of mybinder.org's federation-redirect where they have one. Changes nothing.
 """
@@ -6,21 +6,20 @@ Shapes of BinderHub and of mybinder.org's federation-redirect where they have on
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import orjson
 from aiohttp import web
 
-from federation.core.errors import LaunchError
-from federation.core.launchkey import parse_spec, take_member
-from federation.core.model import Decision, MemberView
-from federation.service.dispatch import Dispatcher
+from federation.core.decisions import evidence
+from federation.core.model import MemberView
+from federation.core.shares import actual, expected
 from federation.service.ports import Clock
+from federation.service.shares import RecentChoices
 from federation.web.cors import CORS, open_to_all
-from federation.web.keys import POOL, RUNNING
+from federation.web.keys import POOL
 
-DISPATCHER = web.AppKey("dispatcher", Dispatcher)
+CHOICES = web.AppKey("choices", RecentChoices)
 CLOCK = web.AppKey("clock", Clock)
 VERSION = web.AppKey("version", str)
 
@@ -70,25 +69,18 @@ async def versions(request: web.Request) -> web.Response:
 
 
 async def members(request: web.Request) -> web.Response:
-    """Every member as the router sees it."""
-    now = request.app[CLOCK].now()
-    return answer({"members": [_member(view, now) for view in request.app[POOL].views()]})
-
-
-async def explain(request: web.Request) -> web.Response:
-    """Where a launch of this spec would go now, with all scores and reasons. Sends nothing there."""
-    try:
-        spec, _, query = request.query.get("spec", "").partition("?")
-        launch = parse_spec(spec)
-    except LaunchError as error:
-        return answer({"status": 400, "message": error.message}, status=400)
-    prefer = take_member(query)[1] or request.query.get("member")
-    decision = request.app[DISPATCHER].decide(replace(launch, prefer=prefer))
-    return answer(_decision(decision, request.app[RUNNING].settings.policy.order))
+    """Every member as the router sees it. A share is one of 1: of launches by weight, of choices lately."""
+    now, views = request.app[CLOCK].now(), request.app[POOL].views()
+    due = expected(views)
+    came = actual(request.app[CHOICES].counts(), due) or dict.fromkeys(due)
+    told = [_member(view, now) for view in views]
+    for one in told:
+        one["share"] = {"expected": due[one["name"]], "actual": came[one["name"]]}
+    return answer({"members": told})
 
 
 def _member(view: MemberView, now: float) -> dict[str, Any]:
-    reason = view.refusal
+    reason, known = view.refusal, evidence(view, now)
     return {
         "name": view.member.name,
         "url": view.member.url,
@@ -99,38 +91,21 @@ def _member(view: MemberView, now: float) -> dict[str, Any]:
         "effective_weight": view.weight if reason is None else 0,
         "seats": view.capacity,
         "free": view.free,
+        "load": view.load,
         "leases": view.leases,
         "versions": view.versions,
-        "signals": {
-            "probe": {
-                "age": None if view.seen is None else round(max(0.0, now - view.seen), 3),
-                "checks": [
-                    {"service": check.service, "ok": check.ok, "ignored": check.ignored, **check.detail}
-                    for check in view.checks
-                ],
-            }
-        },
+        **known,
+        "signals": {"probe": _probe(view, now), **known["signals"]},
     }
 
 
-def _decision(decision: Decision, policy: str) -> dict[str, Any]:
+def _probe(view: MemberView, now: float) -> dict[str, Any]:
     return {
-        "provider": decision.launch.provider,
-        "spec": decision.launch.spec,
-        "repo_key": decision.launch.repo_key,
-        "policy": policy,
-        "why": decision.why,
-        "last_resort": decision.last_resort,
-        "candidates": [
-            {
-                "name": candidate.view.member.name,
-                "score": candidate.score,
-                "weight": candidate.view.member.weight,
-                "state": candidate.view.state,
-            }
-            for candidate in decision.candidates
+        "age": None if view.seen is None else round(max(0.0, now - view.seen), 3),
+        "checks": [
+            {"service": check.service, "ok": check.ok, "ignored": check.ignored, **check.detail}
+            for check in view.checks
         ],
-        "exclusions": [{"name": one.name, "reason": one.reason} for one in decision.exclusions],
     }
 
 
@@ -146,6 +121,5 @@ def routes() -> list[web.RouteDef]:
         "/health": health,
         "/versions": versions,
         "/federation/v1/members": members,
-        "/federation/v1/explain": explain,
     }
     return [route for path, handler in handlers.items() for route in open_to_all(path, handler)]

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from federation.core.model import Check, MemberView, State
+from federation.core.shares import expected
 from federation.web.house import page
 from federation.web.keys import POOL
 
@@ -34,12 +35,13 @@ UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 async def status(request: web.Request) -> web.Response:
     views = request.app[POOL].views()
     refusals = [view.refusal for view in views]
+    due = expected(views)
     now = time.time()
     symbol, tone, summary = overall(views, refusals)
     return page(
         request,
         "status.html",
-        rows=[row(*one, now) for one in zip(views, refusals, shares(views, refusals), strict=True)],
+        rows=[row(view, why, due[view.member.name], now) for view, why in zip(views, refusals, strict=True)],
         symbol=symbol,
         tone=tone,
         summary=summary,
@@ -63,14 +65,7 @@ def overall(views: Sequence[MemberView], refusals: Refusals) -> tuple[str, str, 
     return "●", "good", "The member takes launches." if fit == 1 else f"All {fit} members take launches."
 
 
-def shares(views: Sequence[MemberView], refusals: Refusals) -> list[int]:
-    """Each member's expected share of launches in percent: its weight among those that take launches."""
-    weights = [view.weight if why is None else 0.0 for view, why in zip(views, refusals, strict=True)]
-    total = sum(weights)
-    return [round(100 * weight / total) if total else 0 for weight in weights]
-
-
-def row(view: MemberView, refusal: str | None, share: int, now: float) -> dict[str, Any]:
+def row(view: MemberView, refusal: str | None, share: float, now: float) -> dict[str, Any]:
     full = view.fit and refusal is not None
     symbol, tone, words = FULL if full else WORDS[view.state]
     reason = refusal or "" if full else view.reason
@@ -84,7 +79,7 @@ def row(view: MemberView, refusal: str | None, share: int, now: float) -> dict[s
         "since": age(now - view.since) if view.since and not full else "",
         "since_iso": iso(view.since),
         "reason": reason[:1].upper() + reason[1:],
-        "share": share,
+        "share": round(100 * share),
         "weight": f"{view.member.weight:g}",
         "seats": seats(view),
         "leases": view.leases,

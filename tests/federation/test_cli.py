@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 
 import pytest
+from door_stage import Door, StockMember
 from typer.testing import CliRunner, Result
 
 from federation.cli import app
+from federation.core.model import Member
 from federation.follow.launch import LaunchFailed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,6 +27,25 @@ CONFIG = ROOT / "config"
 
 def run(*arguments: str, **env: str) -> Result:
     return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200", **env})
+
+
+@pytest.fixture
+def door() -> Iterator[str]:
+    """A front door with a member that is well and one that is not, beside the commands' own loop."""
+    ready: Queue[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = Queue()
+
+    async def stand() -> None:
+        dead, over = Member("dead", "http://127.0.0.1:1", 1.0), asyncio.Event()
+        async with StockMember("alpha") as alpha, Door(alpha.configured(), dead) as front_door:
+            ready.put((str(front_door.url), asyncio.get_running_loop(), over))
+            await over.wait()
+
+    thread = Thread(target=lambda: asyncio.run(stand()))
+    thread.start()
+    url, loop, over = ready.get(timeout=60)
+    yield url
+    loop.call_soon_threadsafe(over.set)
+    thread.join(60)
 
 
 def test_docker_without_an_engine_says_what_is_missing_and_how_to_get_it(tmp_path: Path) -> None:
@@ -141,6 +166,39 @@ def test_without_an_address_the_federation_of_this_folder_is_asked(
     assert url in result.stderr
 
 
+def test_members_are_listed(door: str) -> None:
+    result = run("members", "--front-door", door)
+    assert result.exit_code == 0
+    assert "alpha" in result.stdout and "healthy" in result.stdout
+    assert "refused the connection" in result.stdout
+
+
+def test_a_launch_is_explained(door: str) -> None:
+    result = run("explain", "gh/u/r/HEAD", "--member", "dead", BINDER_FEDERATION_URL=door)
+    assert result.exit_code == 0
+    assert "Goes to alpha: this repository's own member." in result.stdout
+    assert "dead is not chosen: ejected: refused the connection." in result.stdout
+    wish = run("explain", f"{door}/v2/gh/u/r/HEAD?member=alpha")  # a link says which front door
+    assert "Goes to alpha: asked for by ?member=." in wish.stdout
+
+
+def test_a_question_about_nobody_is_usage(door: str) -> None:
+    result = run("explain", "gh/u/r/HEAD", "--member", "nobody", "--front-door", door)
+    assert result.exit_code == 2
+    assert "member: 'nobody', expected one of alpha, dead" in result.stderr
+    assert run("explain", "svn/u/r").exit_code == 2
+
+
+@pytest.mark.parametrize("command", [["members"], ["explain", "gh/u/r/HEAD"]])
+def test_asking_nobody_has_its_own_code(command: list[str], unused_tcp_port: int) -> None:
+    url = f"http://127.0.0.1:{unused_tcp_port}"
+    result = run(*command, "--front-door", url)
+    assert result.exit_code == 3
+    assert url in result.stderr and "--front-door" in result.stderr
+    assert result.stdout == ""
+    assert run(*command, "--front-door", "nowhere").exit_code == 2
+
+
 def test_help_names_the_commands_of_this_version() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "federation.cli", "--help"],
@@ -151,5 +209,5 @@ def test_help_names_the_commands_of_this_version() -> None:
         env={**os.environ, "COLUMNS": "100"},
         check=True,
     )
-    for command in ("up", "serve", "launch", "check-config", "print-schema"):
+    for command in ("up", "serve", "launch", "explain", "members", "check-config", "print-schema"):
         assert command in done.stdout

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from urllib.parse import quote
 
 import pytest
@@ -141,3 +142,27 @@ def test_a_bare_spec_is_read_like_its_launch() -> None:
 def test_credentials_in_a_repository_url_are_not_shown() -> None:
     spec = quote("https://user:secret@example.org/x", safe="")
     assert "secret" not in shown(spec) and "example.org/x" in shown(spec)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("https%3A%2F%2Fuser%3Apa%40ss%40example.org%2Fx/HEAD", "https://example.org/x/HEAD"),
+        ("https://example.org/x?private_token=abc&ref=1", "https://example.org/x?private_token=…&ref=1"),
+        (
+            "cannot read 'https://a:b@example.org/x?access_token=abc'",
+            "cannot read 'https://example.org/x?access_token=…'",
+        ),
+        ("git@github.com:user/repo/HEAD", "git@github.com:user/repo/HEAD"),
+        ("user/monkey=1/HEAD", "user/monkey=1/HEAD"),
+    ],
+)
+def test_what_is_shown_holds_no_secret_and_all_the_rest(text: str, told: str) -> None:
+    assert shown(text) == told
+
+
+def test_hiding_takes_no_time_to_speak_of() -> None:
+    begun = time.monotonic()
+    for text in ("?" * 4000, "?k" * 2000, "//" * 2000, "//" + "@" * 4000, "&token" * 700):
+        shown(text)
+    assert time.monotonic() - begun < 2

@@ -1,0 +1,119 @@
+"""What a front door tells of its members and decisions, as tables for a terminal. Asks nothing.
+
+The answers are somebody else's: what is missing or odd becomes an empty cell, and nothing steers the terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from federation.follow.display import strip_terminal_codes
+
+Told = dict[str, Any]
+
+
+def members_table(answer: Told) -> RenderableType:
+    """The answer of `/federation/v1/members`."""
+    table = _table("Member", "State", "Weight", "Share", "Load", "Seats", "Good", "Bad", "Reason")
+    for one in _dicts(answer.get("members")):
+        share, tally = _dict(one.get("share")), _dict(one.get("tally"))
+        table.add_row(
+            _cell(one.get("name")),
+            _cell(one.get("state")),
+            _of_both(_cell(one.get("effective_weight")), _cell(one.get("weight"))),
+            _of_both(_percent(share.get("actual")), _percent(share.get("expected"))),
+            _cell(one.get("load")),
+            _cell(one.get("seats")),
+            _cell(tally.get("good")),
+            _cell(tally.get("bad")),
+            _cell(one.get("reason")),
+        )
+    note = "Weight: effective of configured. Share of launches: of the last minutes, of expected."
+    return Group(table, Text(note, style="dim"))
+
+
+def explanation(answer: Told) -> RenderableType:
+    """The answer of `/federation/v1/explain`."""
+    candidates = _dicts(answer.get("candidates"))
+    where = candidates[0].get("name") if candidates else "no member"
+    parts: list[RenderableType] = [
+        Text.assemble("Goes to ", _cell(where), ": ", _cell(answer.get("why")), ".")
+    ]
+    asked = _dict(answer.get("asked"))
+    if asked:
+        parts.append(_cell(asked.get("why")))
+    if candidates:
+        parts.append(_candidates(candidates))
+    exclusions = _dicts(answer.get("exclusions"))
+    if exclusions:
+        table = _table("Not a candidate", "Reason")
+        for one in exclusions:
+            table.add_row(_cell(one.get("name")), _cell(one.get("reason")))
+        parts.append(table)
+    return Group(*parts)
+
+
+def _candidates(candidates: list[Told]) -> Table:
+    table = _table(
+        "", "Member", "State", "Score", "Weight", "Load", "Capacity", "Good", "Bad", "Signals", "Note"
+    )
+    for place, one in enumerate(candidates, 1):
+        tally = _dict(one.get("tally"))
+        table.add_row(
+            str(place),
+            _cell(one.get("name")),
+            _cell(one.get("state")),
+            _cell(one.get("score")),
+            _of_both(_cell(one.get("effective_weight")), _cell(one.get("weight"))),
+            _cell(one.get("load")),
+            _cell(one.get("capacity")),
+            _cell(tally.get("good")),
+            _cell(tally.get("bad")),
+            Text("\n").join(_signals(_dict(one.get("signals")))),
+            _cell(one.get("note")),
+        )
+    return table
+
+
+def _signals(signals: Told) -> Iterator[Text]:
+    for name, signal in signals.items():
+        told = _dict(signal)
+        age = _cell(told.get("age"))
+        yield Text.assemble(_cell(name), " ", _cell(told.get("value")), (f" ({age.plain} s ago)", "dim"))
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _of_both(part: Text, whole: Text) -> Text:
+    return Text.assemble(part if part.plain else "–", " of ", whole)
+
+
+def _percent(share: Any) -> Text:
+    return Text(f"{100 * share:.0f} %") if isinstance(share, int | float) else Text()
+
+
+def _cell(value: Any) -> Text:
+    if isinstance(value, bool | None):
+        return Text()
+    if isinstance(value, int | float):
+        return Text(f"{value:.5g}" if isinstance(value, float) else str(value))
+    return strip_terminal_codes(" ".join(str(value).split()))
+
+
+def _dicts(told: Any) -> list[Told]:
+    return [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+
+
+def _dict(told: Any) -> Told:
+    return told if isinstance(told, dict) else {}
