@@ -142,7 +142,7 @@ async def test_an_address_in_use_is_an_error_that_leaves_nothing_behind(
 async def test_a_connection_that_asks_nothing_is_closed(
     sent: bytes, tmp_path: Path, members: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("federation.app.IDLE", 0.5)
+    monkeypatch.setattr("federation.app.serving.IDLE", 0.5)
     file = tmp_path / "federation.yaml"
     write(file, members[0])
     async with served(file) as url:

@@ -1,0 +1,156 @@
+"""The parts of a front door that live as long as the process, put together. Holds no logic of its own."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from aiohttp import web
+
+from federation.adapters.decision_log import DecisionLog
+from federation.adapters.log import FactLog
+from federation.adapters.member_stream import HttpMemberStreams
+from federation.adapters.metrics import FederationMetrics
+from federation.adapters.probe import HttpProber
+from federation.adapters.prometheus import PrometheusSource
+from federation.adapters.scrape import MetricsScraper
+from federation.adapters.transport import open_session
+from federation.core.facts import ConfigurationRefused, Fact
+from federation.core.model import Launch
+from federation.core.policies import Dice
+from federation.core.rules import HealthRules, LaunchRules, PrometheusRules, Settings
+from federation.service.decisions import Decisions
+from federation.service.dispatch import Dispatcher
+from federation.service.heartbeat import heartbeat
+from federation.service.launcher import Launcher
+from federation.service.monitor import Monitor
+from federation.service.patience import Patience
+from federation.service.pool import Pool
+from federation.service.ports import Clock, MemberStreams, Visitor
+from federation.service.relay_launch import Surroundings
+from federation.service.relays import Relays
+from federation.service.shares import RecentChoices
+from federation.service.signals import SignalWatch, Sources
+from federation.service.without import NoBudget, NoRoom
+from federation.settings import SettingsError, load
+from federation.web import launch, tokens
+from federation.web.keys import Running
+
+AWAY = 30.0  # seconds that a launch goes on while its visitor is not there
+
+
+def new_id() -> str:
+    """128 random bits: nobody comes upon another visitor's launch."""
+    return secrets.token_urlsafe(16)
+
+
+class FrontDoor:
+    """The parts that live as long as the process, and how they follow a new configuration."""
+
+    def __init__(self, settings: Settings, clock: Clock, dice: Dice) -> None:
+        self.running = Running(settings)
+        self.clock = clock
+        self.dice = dice
+        self.pool = Pool(settings, clock, dice)
+        self.log = FactLog(settings.log)
+        self.choices = RecentChoices(clock)
+        self.metrics = FederationMetrics(self.pool, self.choices, clock)
+        self.dispatcher = Dispatcher(self.pool, self.settings, dice)
+        self.patience = Patience()
+        self.decision_log = DecisionLog(lambda: self.settings().decisions.file, self.tell)
+        self.decisions = Decisions(self.settings, clock, ended=self.decision_log.write)
+        self._listeners = [
+            self.pool.listen,
+            self.patience.listen,
+            self.metrics.listen,
+            self.log.listen,
+            self.choices.listen,
+            self.decisions.listen,
+        ]
+        self.pool.subscribe(self.tell)
+        self._refused = ""
+
+    def settings(self) -> Settings:
+        """The configuration in force."""
+        return self.running.settings
+
+    def member_token(self, launch: Launch, visitor: Visitor) -> str:
+        """The build token that a member gets with this launch."""
+        return tokens.for_member(self.settings().build_tokens, launch, visitor, self.clock.now())
+
+    def tell(self, fact: Fact) -> None:
+        for listener in self._listeners:
+            listener(fact)
+
+    @asynccontextmanager
+    async def at_work(self, app: web.Application) -> AsyncIterator[None]:
+        """Connections and tasks, from the start of the application to its end."""
+        async with AsyncExitStack() as held:
+            await held.enter_async_context(self.decision_log)
+            streams = HttpMemberStreams(
+                await held.enter_async_context(open_session()), self._launching, self.member_token
+            )
+            launcher = Launcher(self._around(streams))
+            relays = Relays(launcher.relay, self.tell, new_id=new_id, grace=AWAY)
+            app[launch.LAUNCHER], app[launch.RELAYS] = launcher, relays
+            await self._watch(held)
+            try:
+                yield
+            finally:
+                await relays.close()
+
+    async def _watch(self, held: AsyncExitStack) -> None:
+        """Starts what keeps the view of the members: looks, signals, and the time that goes by."""
+        prober = HttpProber(await held.enter_async_context(open_session()), self._health, self.clock)
+        monitor = Monitor(self.pool, prober, self.settings, self.dice, self.tell)
+        prometheus = PrometheusSource(self._prometheus, self.clock)
+        held.callback(prometheus.close)
+        scraper = MetricsScraper(await held.enter_async_context(open_session()), self._prometheus, self.clock)
+        sources = Sources(prometheus, scraper)
+        signals = SignalWatch(sources, self.settings, self.clock, self.dice, self.tell, self.pool.signalled)
+        for watch in (monitor, signals):
+            self._listeners.append(watch.listen)
+            held.callback(self._listeners.remove, watch.listen)
+            await held.enter_async_context(watch)
+        await held.enter_async_context(heartbeat("heartbeat", self.pool.tick, self.tell))
+
+    def _around(self, streams: MemberStreams) -> Surroundings:
+        return Surroundings(
+            pool=self.pool,
+            dispatcher=self.dispatcher,
+            streams=streams,
+            room=NoRoom(),
+            budget=NoBudget(),
+            patience=self.patience,
+            in_force=self.settings,
+            tell=self.tell,
+            clock=self.clock,
+        )
+
+    def _launching(self) -> LaunchRules:
+        return self.settings().launch
+
+    def _health(self) -> HealthRules:
+        return self.settings().health
+
+    def _prometheus(self) -> PrometheusRules:
+        return self.settings().prometheus
+
+    def reload(self, config: Path) -> None:
+        """Takes the file over if it changes anything and is valid; otherwise all stays as it is."""
+        try:
+            settings = load(config)
+        except SettingsError as error:
+            if str(error) != self._refused:
+                self._refused = str(error)
+                self.tell(ConfigurationRefused(str(error)))
+            return
+        self._refused = ""
+        if settings == self.settings():
+            return
+        self.running.settings = settings
+        self.log.configure(settings.log)
+        self.tell(replace(self.pool.configure(settings), notices=settings.notices))

@@ -1,0 +1,136 @@
+"""A front door as an application, and as a process that serves it. Holds no logic of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from aiohttp import web
+from prometheus_client.aiohttp import make_aiohttp_handler
+from watchfiles import awatch
+
+from federation.adapters.clock import SystemClock
+from federation.adapters.log import http_logger
+from federation.adapters.metrics import make_registry, own_version
+from federation.app.door import FrontDoor
+from federation.core.facts import LoopFailed
+from federation.core.policies import Dice
+from federation.core.rules import Settings
+from federation.service.ports import Clock
+from federation.settings import load
+from federation.web import api, badges, decisions, launch, middleware, pages, status
+from federation.web.keys import POOL, RUNNING
+
+SHUTDOWN = 5.0  # seconds for requests that are not streams
+IDLE = 75.0  # seconds until a connection without a request is closed; the library keeps it for an hour
+LONGEST_LINE = 16 * 1024  # bytes of a request line or header: a spec and a query of the longest kind fit
+
+
+FRONT_DOOR = web.AppKey("front_door", FrontDoor)
+
+
+def make_app(
+    settings: Settings, *, clock: Clock | None = None, dice: Dice = random.random
+) -> web.Application:
+    """The front door as an aiohttp application; it looks at its members as long as it runs."""
+    door = FrontDoor(settings, clock or SystemClock(), dice)
+    app = web.Application(middlewares=[middleware.plain_errors, middleware.addressed])
+    app[FRONT_DOOR] = door
+    app[RUNNING] = door.running
+    app[POOL] = door.pool
+    app[launch.STREAMS] = launch.OpenStreams()
+    app[decisions.DISPATCHER] = door.dispatcher
+    app[decisions.DECISIONS] = door.decisions
+    app[api.CHOICES] = door.choices
+    app[api.CLOCK] = door.clock
+    app[api.VERSION] = own_version()
+    app.cleanup_ctx.append(door.at_work)
+    app.on_response_prepare.append(middleware.add_safe_headers)
+    app.on_shutdown.append(_end_streams)
+    app.add_routes([*launch.routes(), *api.routes(), *decisions.routes()])
+    app.router.add_get("/metrics", make_aiohttp_handler(make_registry(door.metrics)))
+    app.add_routes([*badges.routes(), *status.routes(), *pages.routes()])  # the last takes what is left
+    return app
+
+
+async def serve(config: Path, *, host: str, port: int, on_ready: Callable[[str], None] | None = None) -> None:
+    """Runs a front door from this file until SIGINT, SIGTERM or cancellation, and follows the file's changes.
+
+    Port 0 takes a free one; `on_ready` is told the URL once connections are accepted. Raises `SettingsError`
+    for a file that cannot be used and OSError for an address that cannot be bound.
+    """
+    app = make_app(load(config))
+    door = app[FRONT_DOOR]
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        handler_cancellation=True,
+        logger=http_logger(),
+        max_field_size=LONGEST_LINE,
+        max_line_size=LONGEST_LINE,
+        shutdown_timeout=SHUTDOWN,
+        keepalive_timeout=IDLE,
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port, backlog=1024)
+        await site.start()
+        url = _url(host, runner)
+        door.log.say("front door ready", url=url, members=[member.name for member in door.settings().members])
+        for notice in door.settings().notices:
+            door.log.say("configuration", notice=notice)
+        if on_ready is not None:
+            on_ready(url)
+        async with _following(config, door):
+            await _told_to_stop()
+    finally:
+        await runner.cleanup()
+
+
+async def _end_streams(app: web.Application) -> None:
+    app[launch.STREAMS].end()
+
+
+def _url(host: str, runner: web.AppRunner) -> str:
+    port = runner.addresses[0][1]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@asynccontextmanager
+async def _following(config: Path, door: FrontDoor) -> AsyncIterator[None]:
+    """Watches the file's folder: editors and Kubernetes replace files by renaming others over them."""
+
+    folder = config.parent
+
+    async def follow() -> None:
+        try:
+            async for _ in awatch(folder, recursive=False):
+                door.reload(config)
+        except Exception as error:  # such as a folder that cannot be watched: changes need a restart then
+            door.tell(LoopFailed("watch of the configuration", error))
+
+    task = asyncio.create_task(follow(), name="configuration")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _told_to_stop() -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    with suppress(NotImplementedError, ValueError, RuntimeError):  # not in a main thread, or on Windows
+        for number in signals:
+            loop.add_signal_handler(number, stop.set)
+    try:
+        await stop.wait()
+    finally:
+        with suppress(NotImplementedError, ValueError, RuntimeError):
+            for number in signals:
+                loop.remove_signal_handler(number)
