@@ -5,16 +5,17 @@ from __future__ import annotations
 from federation.core.model import State
 
 KNEE = 0.25  # share of free seats below which a member's weight falls
+LEAST = 0.05  # of its weight a full member keeps: that it is full is told by its seats
 RAMP_FROM = 0.1  # the share that a slow start begins with
 STICKY = 4 / 3  # a factor stays as it is until it would change by more than this
 
 
 def room(free: int | None, capacity: int | None) -> float:
-    """Whole as long as a quarter of the seats is free, then falling to nothing: a repository keeps its member while
+    """Whole as long as a quarter of the seats is free, then falling: a repository keeps its member while
     there is room, and new ones turn to others before it is full."""
     if free is None or not capacity:
         return 1.0
-    return min(1.0, free / capacity / KNEE)
+    return min(1.0, max(LEAST, free / capacity / KNEE))
 
 
 def ramp(state: State, elapsed: float, slow_start: float) -> float:
