@@ -1,8 +1,8 @@
 """How well launches are spread over unequal members: mybinder.org's real popularity through the routing core.
 
 Three members with 300, 180 and 60 seats, launches at random moments (Poisson), sessions of 20 minutes on average, loads
-from 50 to 95 % of all seats, and once, at 70 %, 150 launches of one repository within two minutes. Four hours each, of
-which the first is not counted; all policies see the same launches. `balance_simulation` says what the model leaves
+from 50 to 95 % of all seats, and once, at 70 %, 150 launches of one repository within two minutes. Five hours each, of
+which the first two, while the members fill, are not counted; all policies see the same launches. `balance_simulation` says what the model leaves
 out, `balance_policies` what each policy does, `popularity` what is counted and what is modelled.
 
 The floor is Erlang's loss formula (A. K. Erlang, 1917) for all seats in one: below it nobody comes but by luck.
@@ -21,9 +21,9 @@ from benchmarks.popularity import Popularity, popularity
 SITES = (Site("hetzner-2i2c", 300), Site("hetzner-gesis", 180), Site("bids-ovh", 60))
 SEATS = sum(site.seats for site in SITES)
 LOADS = (0.5, 0.7, 0.8, 0.9, 0.95)
-WARM_UP, END = 3600.0, 14400.0  # seconds
-SEEDS = (1, 2, 3)
-BURST, BURST_AT, BURST_FOR, BURST_LOAD = 150, 7200.0, 120.0, 0.7
+WARM_UP, END = 7200.0, 18000.0  # seconds
+SEEDS = (1, 2, 3, 4)
+BURST, BURST_AT, BURST_FOR, BURST_LOAD = 150, 10800.0, 120.0, 0.7
 KEYS = 5000  # whose first member is compared when one leaves
 
 
