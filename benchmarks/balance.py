@@ -1,9 +1,10 @@
 """How well launches are spread over unequal members: mybinder.org's real popularity through the routing core.
 
-Three members with 300, 180 and 60 seats, launches at random moments (Poisson), sessions of 20 minutes on average, loads
-from 50 to 95 % of all seats, and once, at 70 %, 150 launches of one repository within two minutes. Five hours each, of
-which the first two, while the members fill, are not counted; all policies see the same launches. `balance_simulation` says what the model leaves
-out, `balance_policies` what each policy does, `popularity` what is counted and what is modelled.
+Three members with 300, 180 and 60 seats, launches at random moments (Poisson), sessions of 20 minutes on average,
+loads from 50 to 95 % of all seats, and once, at 70 %, 150 launches of one repository within two minutes. Five hours
+each, of which the first two, while the members fill, are not counted; all policies see the same launches.
+`balance_simulation` says what the model leaves out, `balance_policies` what each policy does, `popularity` what is
+counted and what is modelled.
 
 The floor is Erlang's loss formula (A. K. Erlang, 1917) for all seats in one: below it nobody comes but by luck.
 """
