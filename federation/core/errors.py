@@ -17,6 +17,14 @@ class LaunchError(FederationError):
         self.status_code = status_code
 
 
+class RoomFull(LaunchError):
+    """Nobody has a seat for it, and it cannot wait for one either: too many do, in all or from its address."""
+
+
+class WaitedTooLong(LaunchError):
+    """No seat came free for it in the time that a launch may wait."""
+
+
 class MemberFault(FederationError):
     """A member's: it let a launch down, another member may finish it.
 
