@@ -37,39 +37,40 @@ class Entered(Generic[T]):
 
 
 class _Waiter:
-    """One launch in the room. It can be asked while its stream takes what it tells."""
+    """One launch in the room. It can be asked as long as it does not tell its place."""
 
-    __slots__ = ("audience", "entry", "missed", "refused", "turn")
+    __slots__ = ("_called", "_woken", "audience", "entry", "missed", "refused")
 
     def __init__(self, entry: Entry, audience: Audience) -> None:
         self.entry = entry
         self.audience = audience
         self.refused = -1  # the stir after which there was no seat for it
         self.missed = False  # it was to be asked while it could not be
-        self.turn: asyncio.Future[bool] | None = None
+        self._woken: asyncio.Future[None] | None = None
+        self._called = False
 
     def ask(self) -> bool:
         """Whether it could be asked; it answers in its own next step."""
-        if self.turn is None or self.turn.done():
-            self.missed = True
-            return False
-        self.turn.set_result(True)
-        return True
+        self._called = self._woken is not None
+        self.missed = not self._called
+        self._wake()
+        return self._called
 
     async def asked(self, seconds: float) -> bool:
         """Whether it was asked within this time."""
         loop = asyncio.get_running_loop()
-        self.turn = loop.create_future()
-        timer = loop.call_later(max(0.0, seconds), self._in_vain)
+        self._woken, self._called = loop.create_future(), False
+        timer = loop.call_later(max(0.0, seconds), self._wake)
         try:
-            return await self.turn
+            await self._woken
+            return self._called
         finally:
             timer.cancel()
-            self.turn = None
+            self._woken = None
 
-    def _in_vain(self) -> None:
-        if self.turn is not None and not self.turn.done():
-            self.turn.set_result(False)
+    def _wake(self) -> None:
+        if self._woken is not None and not self._woken.done():
+            self._woken.set_result(None)
 
 
 class WaitingRoom:

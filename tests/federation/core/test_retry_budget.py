@@ -73,6 +73,7 @@ def test_as_long_as_nothing_is_lost_by_the_bound_all_that_was_paid_for_is_grante
 def test_a_clock_that_is_set_back_grants_nothing() -> None:
     balance, _ = drained(Balance(at=100.0), 100.0)
     assert taken_out(balance, 0.0) is None
+    assert taken_out(Balance(1.0, 100.0), 0.0) == Balance(0.0, 100.0)
     assert drained(paid_in(balance, 0.0, 0.0), 130.5)[1] == 5
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -39,7 +41,7 @@ class Stage:
     places: dict[str, list[Place]] = field(default_factory=dict)
     told: dict[str, list[float]] = field(default_factory=dict)  # when
     tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-    quiet: float = 0.02
+    quiet: float = LONG
     alive: float = LONG
     tick: float = LONG
 
@@ -179,7 +181,7 @@ async def test_a_wait_has_an_end(stage: Callable[..., Stage]) -> None:
 
 
 async def test_one_who_closes_the_tab_is_out_and_the_others_move_up(stage: Callable[..., Stage]) -> None:
-    at = stage()
+    at = stage(quiet=0.02)
     for name in ("a", "b", "c"):
         await at.comes(name)
     at.tasks["a"].cancel()
@@ -190,6 +192,28 @@ async def test_one_who_closes_the_tab_is_out_and_the_others_move_up(stage: Calla
     assert at.places["c"] == [Place(3, 3), Place(2, 2)]
     await at.seats(1)
     assert at.entered == ["b"] and at.asked == ["a", "b", "c", "b", "c"]
+
+
+async def test_a_crowd_moves_up_when_one_of_it_leaves(stage: Callable[..., Stage]) -> None:
+    at = stage()
+    await at.comes("crowd 1", repo="hot")
+    await at.comes("crowd 2", repo="hot")
+    await at.comes("alone")
+    at.tasks["crowd 1"].cancel()
+    await turns()
+    await at.seats(2)
+    assert at.entered == ["crowd 2", "alone"]
+
+
+async def test_nothing_runs_while_nobody_waits(stage: Callable[..., Stage]) -> None:
+    at = stage(tick=0.01)
+    room = at.room = WaitingRoom(lambda: Settings(()), asyncio.get_running_loop().time, tick=0.01)
+    await at.comes("a")
+    await at.seats(1)
+    assert at.entered == ["a"]
+    left, at.room = weakref.ref(room), WaitingRoom(lambda: Settings(()), float)
+    del room, at.tasks["a"]
+    await until(lambda: gc.collect() >= 0 and left() is None)
 
 
 async def test_one_who_cannot_be_served_holds_nobody_up_and_keeps_the_place(
@@ -271,13 +295,17 @@ async def test_a_stir_while_a_place_is_being_told_is_not_missed(stage: Callable[
         assert at.room.waiting == 0
 
 
-async def test_one_whose_connection_is_stuck_holds_nobody_up(stage: Callable[..., Stage]) -> None:
-    at = stage()
+@pytest.mark.parametrize("heard", [1, 2])
+async def test_one_whose_connection_is_stuck_holds_nobody_up(heard: int, stage: Callable[..., Stage]) -> None:
+    at = stage(quiet=0.01, alive=0.01)
     async with aclosing(at.wait("stuck")) as events:
-        await anext(events)
+        for _ in range(heard):
+            assert isinstance(await anext(events), Place)
         await at.comes("b")
         await at.seats(1)
         assert at.entered == ["b"]
+        await at.seats(1)
+        assert await asyncio.wait_for(anext(events), 5) == Entered("stuck")
 
 
 @pytest.mark.parametrize("steps", range(6))
@@ -411,7 +439,7 @@ async def test_an_estimate_is_told_once_the_pace_is_known(
     stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("federation.core.pace.MOMENT", 0.001)
-    at = stage()
+    at = stage(quiet=0.02)
     for number in range(4):
         await at.comes(str(number))
     for _ in range(2):
