@@ -74,6 +74,15 @@ class Frame:
     id: str = ""
 
 
+class RefSource(Protocol):
+    async def resolve(self, url: str, names: tuple[str, ...]) -> str | None:
+        """The commit that the first of these refs which exists in the repository means, 40 hexadecimal digits.
+
+        `names` are as in `federation.core.versions.Lookup`. None when there is no such ref, or when it cannot
+        be told, for whatever reason.
+        """
+
+
 class MemberStreams(Protocol):
     def open(
         self, member: Member, launch: Launch, visitor: Visitor, after: str = ""
