@@ -19,13 +19,14 @@ import os
 import re
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from federation.adapters.addresses import addresses_of, is_public
+from federation.core.rules import RefRules
 
 TIME_LIMIT = 10.0  # seconds for one question
 LARGEST_LISTING = 256 * 1024  # bytes; a listing of one ref is a few hundred
@@ -94,6 +95,20 @@ class GitRefs:
         if not any(real.is_relative_to(root.resolve()) for root in self._file_roots):
             return None
         return _Place("file", "", 0, f"file://{real}")
+
+
+class FollowedRefs:
+    """A `RefSource` by the rules in force; without any, nothing can be told."""
+
+    def __init__(self, rules: Callable[[], RefRules]) -> None:
+        self._rules = rules
+
+    async def resolve(self, url: str, names: Sequence[str]) -> str | None:
+        rules = self._rules()
+        if not rules.resolve:
+            return None
+        roots = [Path(root) for root in rules.file_roots]
+        return await GitRefs(allow_private=rules.allow_private, file_roots=roots).resolve(url, names)
 
 
 def choose(listing: str, names: Sequence[str]) -> str | None:

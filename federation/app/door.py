@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -11,6 +12,7 @@ from pathlib import Path
 from aiohttp import web
 
 from federation.adapters.decision_log import DecisionLog
+from federation.adapters.git_refs import FollowedRefs
 from federation.adapters.log import FactLog
 from federation.adapters.member_stream import HttpMemberStreams
 from federation.adapters.metrics import FederationMetrics
@@ -30,11 +32,13 @@ from federation.service.monitor import Monitor
 from federation.service.patience import Patience
 from federation.service.pool import Pool
 from federation.service.ports import Clock, MemberStreams, Visitor
+from federation.service.refs import Refs
 from federation.service.relay_launch import Surroundings
 from federation.service.relays import Relays
+from federation.service.retry_budget import RetryBudget
 from federation.service.shares import RecentChoices
 from federation.service.signals import SignalWatch, Sources
-from federation.service.without import NoBudget, NoRoom
+from federation.service.waiting_room import WaitingRoom
 from federation.settings import SettingsError, load
 from federation.web import launch, tokens
 from federation.web.keys import Running
@@ -57,14 +61,19 @@ class FrontDoor:
         self.pool = Pool(settings, clock, dice)
         self.log = FactLog(settings.log)
         self.choices = RecentChoices(clock)
-        self.metrics = FederationMetrics(self.pool, self.choices, clock)
-        self.dispatcher = Dispatcher(self.pool, self.settings, dice)
+        self.metrics = FederationMetrics(self.pool, self.choices, clock, waiting=lambda: self.room.waiting)
+        self.refs = Refs(FollowedRefs(lambda: self.settings().refs), self.tell)
+        self.dispatcher = Dispatcher(self.pool, self.settings, dice, self.refs)
         self.patience = Patience()
+        self.budget = RetryBudget(self.settings, time.monotonic)
+        self.room = WaitingRoom(self.settings, time.monotonic)
+        self.pool.when_stirred(self.room.stir)
         self.decision_log = DecisionLog(lambda: self.settings().decisions.file, self.tell)
         self.decisions = Decisions(self.settings, clock, ended=self.decision_log.write)
         self._listeners = [
             self.pool.listen,
             self.patience.listen,
+            self.dispatcher.listen,
             self.metrics.listen,
             self.log.listen,
             self.choices.listen,
@@ -90,6 +99,7 @@ class FrontDoor:
         """Connections and tasks, from the start of the application to its end."""
         async with AsyncExitStack() as held:
             await held.enter_async_context(self.decision_log)
+            await held.enter_async_context(self.refs)
             streams = HttpMemberStreams(
                 await held.enter_async_context(open_session()), self._launching, self.member_token
             )
@@ -122,8 +132,8 @@ class FrontDoor:
             pool=self.pool,
             dispatcher=self.dispatcher,
             streams=streams,
-            room=NoRoom(),
-            budget=NoBudget(),
+            room=self.room,
+            budget=self.budget,
             patience=self.patience,
             in_force=self.settings,
             tell=self.tell,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from federation.core.model import Decision
+from federation.core.phases import Event
 from federation.service.dispatch import Dispatcher
 from federation.service.pool import Pool
 
@@ -17,6 +18,7 @@ class Claim:
     """
 
     def __init__(self, pool: Pool, dispatcher: Dispatcher, decision: Decision) -> None:
+        self._dispatcher = dispatcher
         self.decision = decision
         self.member = decision.candidates[0].view.member
         self._held = ExitStack()
@@ -24,6 +26,10 @@ class Claim:
         self.let_nobody_join = self._held.enter_context(
             dispatcher.under_way(decision.launch, self.member.name)
         )
+
+    def heard(self, event: Event) -> None:
+        """An event of the launch on this member."""
+        self._dispatcher.heard(self.decision.launch, self.member.name, event)
 
     def close(self, *, ready: bool = False) -> None:
         """Gives everything back; a second time changes nothing. A launch that is ready keeps its seat until the

@@ -8,6 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from federation.core.counters import Counts
 from federation.core.model import Check, Launch, Member, Operation, Seats, Signal, nothing
+from federation.core.waiting import Place
 from federation.service.audience import Audience
 
 T = TypeVar("T")
@@ -109,15 +110,6 @@ class RetryBudget(Protocol):
 
     def granted(self) -> bool:
         """Takes one further attempt from the budget, if there is one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a launch stands in line, from 1, among how many, and for how many seconds more, if that is known."""
-
-    position: int
-    of: int
-    estimate: float | None
 
 
 @dataclass(frozen=True, slots=True)

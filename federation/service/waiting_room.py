@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count, islice
-from typing import Generic, TypeVar
 
 from federation.core.errors import RoomFull, WaitedTooLong
 from federation.core.model import Launch
@@ -20,20 +19,12 @@ from federation.core.pace import Pace, estimate, noted, rested, rounded
 from federation.core.waiting import Entry, Place, Queue, joined, left, place, served
 from federation.service.audience import Audience
 from federation.service.dispatch import InForce
+from federation.service.ports import Entered, T
 
 QUIET = 2.0  # seconds between two places told to a launch, at least
 ALIVE = 18.0  # seconds after which a place is told again though it is the same: streams stay alive
 TICK = 1.0  # seconds after which all are asked again, though nothing stirred
 FRONT = 16  # launches that are asked at a stir, unless some of them are served
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Entered(Generic[T]):
-    """The wait is over: what `enter` returned. Whoever waited owns it."""
-
-    value: T
 
 
 class _Waiter:
