@@ -16,6 +16,7 @@ WOBBLES = st.lists(st.floats(0.9, 1.1), min_size=1, max_size=30)
 @given(FACTORS, FACTORS, WOBBLES)
 @example(0.5, 0.95, [0.9, 1.1, 0.9, 1.1])  # now and then it touches the whole
 @example(1.0, 0.75, [0.9, 1.1, 0.9, 1.1])
+@example(0.3, 0.738, [1.1, 0.9])
 @example(0.3, 0.8, [0.9, 1.1, 0.9, 1.1])
 @settings(max_examples=1000)
 def test_figures_that_wobble_by_a_tenth_change_a_factor_once_at_most(
