@@ -36,10 +36,8 @@ def settled(before: float, now: float) -> float:
     """
     if now <= 0.0 or now >= 1.0:
         return min(1.0, max(0.0, now))
-    if before >= 1.0:
-        stays = now >= LEFT
-    else:
-        stays = before > 0.0 and 1 / STICKY <= now / before <= STICKY
-    if stays:
-        return min(1.0, before)
+    if before >= 1.0 and now >= LEFT:
+        return 1.0
+    if 0.0 < before < 1.0 and 1 / STICKY <= now / before <= STICKY:
+        return before
     return 1.0 if now > WHOLE else now
