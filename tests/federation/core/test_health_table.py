@@ -61,7 +61,9 @@ def test_runs_of_looks(events: str, state: State) -> None:
     assert standing.state is state
 
 
-TIMED = st.lists(st.tuples(EVENTS, st.floats(-50, 400)), max_size=40)  # events, and seconds since the one before
+TIMED = st.lists(
+    st.tuples(EVENTS, st.floats(-50, 400)), max_size=40
+)  # events, and seconds since the one before
 
 
 @given(TIMED, st.integers(1, 4), st.integers(1, 4), st.floats(0, 1, exclude_max=True))
