@@ -100,9 +100,10 @@ class Ledger:
         return grown - left
 
     def expire(self, now: float) -> bool:
-        """Lets go of those held long enough. Whether there were any."""
+        """Lets go of those held long enough, and of those that a clock set back would hold for longer. Whether there
+        were any."""
         before = self._timed_count
-        while self._timed and self._timed[0][0] <= now:
+        while self._timed and not now < self._timed[0][0] <= now + HANDED + 1:
             self._timed_count -= self._timed.popleft()[1]
         return self._timed_count != before
 

@@ -23,8 +23,8 @@ UNSEEN = Standing()
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What the last look showed. `silent_since` is the first of the present run of looks without any answer, and
-    `before` the standing at that time."""
+    """What the last look showed. `silent_since` is the first of the present run of looks without any answer,
+    `silent_looks` their number, and `before` the standing at that time."""
 
     checks: tuple[Check, ...] = ()
     seats: Seats | None = None
@@ -32,6 +32,7 @@ class Look:
     seen: float | None = None
     lost: frozenset[Operation] = frozenset()
     silent_since: float | None = None
+    silent_looks: int = 0
     before: Standing = UNSEEN
 
 
@@ -65,10 +66,26 @@ class Seat:
             return self.stranger
         return None
 
+    def counted(self, before: Seats | None, told: Seats | None, now: float) -> None:
+        """One source's numbers of sessions went from `before` to `told`: they show launches of ours and others."""
+        if before is None or told is None:
+            return
+        grown, ours = told.used - before.used, self.ledger.sent
+        self.ledger.shown(max(0, grown))
+        self.inflow = seating.observed(self.inflow, grown, ours, now)
+
+    def signalled(self, signals: Mapping[str, Signal], settings: Settings, now: float) -> None:
+        """Takes new signals over. Their sessions count where its own `/health` tells none."""
+        old, self.signals = self.signals, signals
+        if self.look.seats is None and old.get("sessions") != signals.get("sessions"):
+            age = settings.prometheus.max_age
+            before, told = (_seats(figures.influence(each, now, age)) for each in (old, signals))
+            self.counted(before, told, now)
+
     def renew(self, settings: Settings, now: float) -> None:
         """Makes the view anew from everything that is known."""
         influence = figures.influence(self.signals, now, settings.prometheus.max_age)
-        told = self.look.seats or _seats(influence)
+        told = (None if self.gone else self.look.seats) or _seats(influence)
         self.learned = seating.raised(self.learned, None if told is None else told.quota, now)
         capacity = seating.capacity(
             self.member.seats, None if told is None else told.quota, self.learned, now
@@ -99,7 +116,10 @@ class Seat:
             settings.policy.headroom, self.inflow, settings.health.interval, capacity
         )
         view = replace(view, weight=self.member.weight * self.factor if view.fit else 0.0)
-        self.view = replace(view, refusal=refusal(view, self.headroom))
+        asked = view
+        if state is State.TRIAL:  # its one launch is under way even when its numbers show it already
+            asked = replace(view, leases=max(view.leases, self.ledger.under_way))
+        self.view = replace(view, refusal=refusal(asked, self.headroom))
 
     def _factor(self, view: MemberView, settings: Settings, now: float) -> float:
         """What evidence, free seats and slow start leave of the operator's weight."""
@@ -109,6 +129,11 @@ class Seat:
             * weights.ramp(self.standing.state, elapsed, settings.health.slow_start)
             * self.opinion.factor
         )
+
+    @property
+    def gone(self) -> bool:
+        """Whether it is ejected and silent: what it said last is not its present state."""
+        return self.standing.state is State.EJECTED and self.look.silent_since is not None
 
     @property
     def drained(self) -> bool:

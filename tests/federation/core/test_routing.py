@@ -84,12 +84,17 @@ def test_a_member_on_trial_takes_one_launch_at_a_time() -> None:
     assert "on trial" in str(refusal(replace(trial, leases=1), 0))
 
 
-def test_a_degraded_member_refuses_as_a_whole_only_when_it_can_do_nothing() -> None:
-    for lost in (NO_BUILDS, NO_STARTS, frozenset[Operation]()):
-        assert view("m", State.DEGRADED, lost=lost).refusal is None
-    useless = view("m", State.DEGRADED, lost=NO_BUILDS | NO_STARTS, reason="failing: Docker registry")
-    assert useless.refusal == "degraded: failing: Docker registry"
-    assert health_label(useless) == "failing: Docker registry"
+def test_a_degraded_member_refuses_as_a_whole_when_it_starts_no_sessions() -> None:
+    for lost in (NO_BUILDS, frozenset[Operation]()):
+        assert view("m", State.DEGRADED, lost=lost, reason="ill").refusal is None
+    for lost in (NO_STARTS, NO_BUILDS | NO_STARTS):
+        idle = view("m", State.DEGRADED, lost=lost, reason="failing: JupyterHub API")
+        assert idle.refusal == "starts no sessions now: failing: JupyterHub API"
+        assert health_label(idle) == "failing: JupyterHub API"
+    useless = view("m", State.DEGRADED, lost=NO_BUILDS | NO_STARTS)
+    builder = view("m", State.DEGRADED, lost=NO_STARTS)
+    assert order(useless, launch=BUILD_ONLY)[1] == [] and order(builder, launch=BUILD_ONLY)[1] == ["m"]
+    assert order(builder)[1] == []
 
 
 def test_the_last_resort_is_the_unknown_then_the_full_then_those_on_trial_and_never_the_dead() -> None:
