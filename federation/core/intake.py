@@ -3,7 +3,8 @@
 When a member falls, its launches must not fall on the next one all at once (mybinder.org, August 2025). As a sender
 learns what a network takes, the limit grows with every launch that came to a good end while it was in use, so at most
 doubles in the time that launches take, and halves when one fails by the member's fault (V. Jacobson, "Congestion
-avoidance and control", 1988; unused room is no proof: RFC 7661). What exceeds it goes to the next member, and then waits.
+avoidance and control", 1988; unused room is no proof: RFC 7661). What exceeds it goes to the next member, and then
+waits.
 """
 
 from __future__ import annotations

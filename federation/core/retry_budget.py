@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 FLOOR = 10 / 60  # attempts a second that are granted without any launches
 MOST = 100.0  # attempts that can be saved up: what a large member's end at a busy hour takes
-FIRST = MOST  # a front door that has just started knows of no trouble
+FIRST = 50.0  # attempts that are granted before anything was paid in
 
 
 @dataclass(frozen=True, slots=True)

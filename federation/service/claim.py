@@ -27,9 +27,10 @@ class Claim:
             dispatcher.under_way(decision.launch, self.member.name)
         )
 
-    def heard(self, event: Event) -> None:
-        """An event of the launch on this member."""
+    def heard(self, event: Event, *, building: bool) -> None:
+        """An event of the launch on this member; `building` tells whether it waits for a build now."""
         self._dispatcher.heard(self.decision.launch, self.member.name, event)
+        self._lease.builds(building)
 
     def close(self, *, ready: bool = False) -> None:
         """Gives everything back; a second time changes nothing. A launch that is ready keeps its seat until the

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from federation.core import evidence, quorum
+from federation.core import evidence, intake, quorum
 from federation.core import seats as seating
 from federation.core.blame import Blame, blame
 from federation.core.facts import AttemptEnded, LaunchEnded, Outcome
@@ -37,12 +37,14 @@ class Jury:
             for other in self._seats.values():
                 if other is not seat:
                     other.evidence = evidence.confirmed(other.evidence, fact.id)
+            seat.intake = intake.proved(seat.intake, seat.ledger.starting + 1)
             self._move(seat, Event.PROVED, "a launch on trial was ready")
         elif whose is Blame.CAPACITY:
             # Its lease is closed by now, so that it is not in the load any more.
             load = None if seat.view.seats is None else seat.view.load + 1
             seat.learned = seating.refused(seat.learned, load, now)
         elif whose is Blame.MEMBER and not of_old:
+            seat.intake = intake.failed(seat.intake)
             self._move(seat, Event.FAILED, f"on trial a launch failed: {fact.why}")
         self.judge(now)
         return seat

@@ -134,6 +134,7 @@ class Pool:
         now = self._clock.now()
         for seat in self._seats.values():
             seat.ledger.expire(now)
+            seat.rest(now)
             if (event := overdue(seat.standing, self._settings.health, now)) is not None:
                 self._move(seat, event, "")
         self._jury.compare_versions(now)

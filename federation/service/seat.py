@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from federation.core import intake, weights
 from federation.core import seats as seating
 from federation.core import signals as figures
-from federation.core import weights
 from federation.core.evidence import WELL, Evidence, tally
 from federation.core.health import Standing
 from federation.core.model import Check, Member, MemberView, Operation, Seats, Signal, State, nothing
@@ -19,6 +19,7 @@ from federation.core.rules import Settings
 from federation.service.leases import Ledger
 
 UNSEEN = Standing()
+REST_EVERY = 60.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class Seat:
         self.stranger_since: float | None = None  # since when it runs other versions than most
         self.stranger = ""  # how they differ
         self.headroom = 0  # seats left alone
+        self.intake = intake.FIRST  # launches that it may start at once
+        self.rested = now  # when the intake last changed by time alone
         self.factor = 1.0  # in use now; it follows what is computed with a dead band
         self.view = MemberView(member, since=now)
 
@@ -82,6 +85,11 @@ class Seat:
             before, told = (_seats(figures.influence(each, now, age)) for each in (old, signals))
             self.counted(before, told, now)
 
+    def rest(self, now: float) -> None:
+        """What it has shown to manage is forgotten in time."""
+        if not 0 <= now - self.rested < REST_EVERY:
+            self.intake, self.rested = intake.rested(self.intake), now
+
     def renew(self, settings: Settings, now: float) -> None:
         """Makes the view anew from everything that is known."""
         influence = figures.influence(self.signals, now, settings.prometheus.max_age)
@@ -104,6 +112,8 @@ class Seat:
             versions=self.look.versions,
             seen=self.look.seen,
             leases=self.ledger.hidden,
+            starting=self.ledger.starting,
+            intake=self.intake,
             capacity=capacity,
             lost=self.look.lost,
             tally=tally(self.evidence, now),

@@ -80,7 +80,7 @@ def test_a_clock_that_is_set_back_grants_nothing() -> None:
 def test_the_rules_in_force_tell_what_a_launch_pays() -> None:
     rules, now = LaunchRules(retry_budget=0.0), 1000.0
     budget = RetryBudget(lambda: Settings((), launch=rules), lambda: now)
-    assert [budget.granted() for _ in range(12)] == [True] * 10 + [False] * 2
+    assert [budget.granted() for _ in range(int(FIRST) + 2)] == [True] * int(FIRST) + [False] * 2
     budget.launched()
     assert not budget.granted()
     rules = LaunchRules(retry_budget=0.5)
