@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from federation.core import evidence, quorum
 from federation.core import seats as seating
 from federation.core.blame import Blame, blame
-from federation.core.facts import AttemptEnded, LaunchEnded, Outcome
+from federation.core.facts import AttemptEnded, CanaryEnded, LaunchEnded, Outcome
 from federation.core.health import Event
 from federation.core.model import TAKING
 from federation.service.seat import Seat
@@ -24,13 +25,15 @@ class Jury:
         self._seats = seats
         self._move = move
 
-    def heard(self, fact: AttemptEnded, now: float) -> Seat | None:
+    def heard(self, fact: AttemptEnded | CanaryEnded, now: float) -> Seat | None:
         """One launch on one member has ended. The seat that it speaks of, None when that is gone."""
         seat = self._seats.get(fact.member)
         if seat is None:
             return None
         if (sample := evidence.sample_of(fact, now)) is not None:
-            seat.evidence = evidence.added(seat.evidence, sample)
+            others = (other.evidence for other in self._seats.values() if other is not seat)
+            mended = any(evidence.mended(other, fact.id, now) for other in others)
+            seat.evidence = evidence.added(seat.evidence, replace(sample, confirmed=mended))
         whose = blame(fact.outcome, fact.cause)
         if fact.outcome is Outcome.READY:
             for other in self._seats.values():
