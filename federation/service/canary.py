@@ -44,6 +44,7 @@ from federation.service.relay_launch import OUTCOMES
 
 MOST = 3  # at a time, over all members
 DOUBT = 0.1  # share of the time between two launches while a failed one is looked into
+DOUBTED = 2 * FEWEST  # failures in a row until that is over: they have told what they can tell
 SOON = 1.0  # seconds until one that cannot take a launch now is looked at again
 NEVER = 3600.0  # seconds; a new configuration is told anyway
 
@@ -68,7 +69,8 @@ class Canaries:
         self._sessions = sessions
         self._in_force = in_force
         self._tell = tell
-        self._idle_since: dict[str, float] = {}  # on the loop's clock
+        self._visited: dict[str, float] = {}  # the last visitor's launch, on the loop's clock
+        self._launched: dict[str, float] = {}  # the last one of ours
         self._failed: dict[str, int] = {}  # launches of ours in a row that a member failed by its own fault
         self._ids: dict[str, int] = {}  # by spec
         self._slots = asyncio.Semaphore(MOST)
@@ -87,10 +89,10 @@ class Canaries:
         """A listener: notes who has visitors, and hurries to a member on trial."""
         match fact:
             case Chosen(member=name) | AttemptEnded(member=name):
-                self._idle_since[name] = _now()
+                self._visited[name] = _now()
                 self._failed.pop(name, None)  # from here on visitors tell
             case StateChanged(member=name, after=State.TRIAL):
-                self._idle_since[name] = -math.inf
+                self._visited[name] = self._launched[name] = -math.inf
                 self._tasks.hurry(name)
             case StateChanged(member=name, after=after) if after not in TAKING:
                 self._failed.pop(name, None)
@@ -103,7 +105,8 @@ class Canaries:
     def _follow(self) -> None:
         names = [view.member.name for view in self._pool.views()]
         now = _now()
-        self._idle_since = {name: self._idle_since.get(name, now) for name in names}
+        self._visited = {name: self._visited.get(name, now) for name in names}
+        self._launched = {name: at for name, at in self._launched.items() if name in names}
         self._failed = {name: count for name, count in self._failed.items() if name in names}
         self._tasks.follow(names)
 
@@ -129,9 +132,11 @@ class Canaries:
         return (view.member, rules) if self._left(name, rules) <= 0 else None
 
     def _left(self, name: str, rules: CanaryRules) -> float:
-        """Seconds until the next launch on this member, if no visitor is sent there before."""
-        doubted = any(count < FEWEST for count in self._failed.values())
-        return self._idle_since.get(name, _now()) + rules.every * (DOUBT if doubted else 1) - _now()
+        """Seconds until the next launch on this member. Doubt hastens none where visitors are sent: they tell."""
+        doubted = any(count < DOUBTED for count in self._failed.values())
+        again = rules.every * (DOUBT if doubted else 1)
+        due = max(self._visited.get(name, 0.0) + rules.every, self._launched.get(name, -math.inf) + again)
+        return due - _now()
 
     def _rules(self) -> CanaryRules | None:
         return self._in_force().health.canary
@@ -166,7 +171,7 @@ class Canaries:
     def _ended(self, name: str, launch: Launch, end: _End, seconds: float) -> None:
         verdict = end.verdict
         outcome, why = OUTCOMES[verdict.ending], verdict.message.strip().rstrip(".")
-        self._idle_since[name] = _now()
+        self._launched[name] = _now()
         self._note(name, outcome, verdict.cause)
         if end.unreachable:
             self._pool.refused(name, why)

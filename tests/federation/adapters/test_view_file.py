@@ -51,6 +51,14 @@ async def test_a_write_that_fails_keeps_the_old_document(tmp_path: Path) -> None
     assert await store.read(str(file)) == {"a": 1}
 
 
+async def test_a_write_that_fails_leaves_nothing_lying_about(tmp_path: Path) -> None:
+    folder = tmp_path / "view.json"
+    folder.mkdir()
+    with pytest.raises(IsADirectoryError):
+        await ViewFile().write(str(folder), {})
+    assert list(tmp_path.iterdir()) == [folder]
+
+
 async def test_a_disk_that_does_not_answer_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,7 +43,7 @@ class Servers:
         await asyncio.Event().wait()
 
     async def _shutdown(self, request: web.Request) -> web.Response:
-        self.ended.append((request.path, request.query["token"]))
+        self.ended.append((request.path, request.query.get("token", "")))
         return web.Response(status=self.status, headers=self.headers)
 
 
@@ -116,6 +116,7 @@ async def test_a_member_whose_launches_fail_is_found_without_any_visitor(servers
         view = door.door.pool.view("beta")
         assert view is not None
         assert "launches failed" in view.reason
+        await until(lambda: members[1].open == 0)
         count = len(members[1].requests)
         await asyncio.sleep(1)
         assert len(members[1].requests) == count  # it takes no launches, so it gets none
