@@ -12,6 +12,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from federation.core.facts import (
     AttemptEnded,
+    CanaryEnded,
     Chosen,
     ConfigurationRefused,
     Fact,
@@ -71,6 +72,11 @@ class FactLog:
                 self._log.warning("member looked bad", member=fact.member, reason=fact.reason)
             case AttemptEnded() | LaunchEnded() | Chosen():
                 self._launch(fact)
+            case CanaryEnded():
+                write = self._log.info if fact.outcome is Outcome.READY else self._log.warning
+                how = {"outcome": fact.outcome.value, "cause": fact.cause, "why": shown(fact.why)}
+                about = {**_about(fact.launch), "member": fact.member, "seconds": round(fact.seconds, 3)}
+                write("canary ended", **about, **how)
             case Reconfigured():
                 names = {"added": fact.added, "removed": fact.removed, "changed": fact.changed}
                 self._log.info("configuration taken over", **names)

@@ -11,7 +11,16 @@ from collections.abc import Iterable, Iterator
 from prometheus_client import Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from federation.core.facts import AttemptEnded, Chosen, Fact, LaunchEnded, Outcome, Overdue, PhaseEnded
+from federation.core.facts import (
+    AttemptEnded,
+    CanaryEnded,
+    Chosen,
+    Fact,
+    LaunchEnded,
+    Outcome,
+    Overdue,
+    PhaseEnded,
+)
 from federation.core.model import Decision
 
 READY_BUCKETS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
@@ -32,6 +41,7 @@ class LaunchSeries:
         self._sent: Counts = Counter()
         self._attempts: Counts = Counter()
         self._overdue: Counts = Counter()
+        self._canaries: Counts = Counter()
         self._launches: Counts = Counter()
         self._ready = Histogram(
             "federation_launch_ready_seconds",
@@ -65,6 +75,8 @@ class LaunchSeries:
                 self._overdue[fact.member, _known(fact.phase)] += 1
             case AttemptEnded():
                 self._attempts[fact.member, fact.outcome.value, fact.cause] += 1
+            case CanaryEnded():
+                self._canaries[fact.member, fact.outcome.value] += 1
             case LaunchEnded():
                 self._ended(fact)
             case _:
@@ -119,6 +131,12 @@ class LaunchSeries:
             "Launches that stood still on a member for longer than launches do there.",
             ["member", "phase"],
             _of(names, self._overdue),
+        )
+        yield counter(
+            "federation_canaries",
+            "Launches of our own by how they ended.",
+            ["member", "outcome"],
+            _of(names, self._canaries),
         )
 
 

@@ -19,11 +19,14 @@ from federation.adapters.metrics import FederationMetrics
 from federation.adapters.probe import HttpProber
 from federation.adapters.prometheus import PrometheusSource
 from federation.adapters.scrape import MetricsScraper
+from federation.adapters.session_end import HttpSessionEnd
 from federation.adapters.transport import open_session
+from federation.adapters.view_file import ViewFile
 from federation.core.facts import ConfigurationRefused, Fact
 from federation.core.model import Launch
 from federation.core.policies import Dice
 from federation.core.rules import HealthRules, LaunchRules, PrometheusRules, Settings
+from federation.service.canary import Canaries
 from federation.service.decisions import Decisions
 from federation.service.dispatch import Dispatcher
 from federation.service.heartbeat import heartbeat
@@ -38,6 +41,7 @@ from federation.service.relays import Relays
 from federation.service.retry_budget import RetryBudget
 from federation.service.shares import RecentChoices
 from federation.service.signals import SignalWatch, Sources
+from federation.service.view_keeper import ViewKeeper
 from federation.service.waiting_room import WaitingRoom
 from federation.settings import SettingsError, load
 from federation.web import launch, tokens
@@ -106,14 +110,15 @@ class FrontDoor:
             launcher = Launcher(self._around(streams))
             relays = Relays(launcher.relay, self.tell, new_id=new_id, grace=AWAY)
             app[launch.LAUNCHER], app[launch.RELAYS] = launcher, relays
-            await self._watch(held)
+            await self._watch(held, streams)
             try:
                 yield
             finally:
                 await relays.close()
 
-    async def _watch(self, held: AsyncExitStack) -> None:
-        """Starts what keeps the view of the members: looks, signals, and the time that goes by."""
+    async def _watch(self, held: AsyncExitStack, streams: MemberStreams) -> None:
+        """Starts what keeps the view of the members: looks, signals, launches of our own, and the time that goes by."""
+        await held.enter_async_context(ViewKeeper(self.pool, ViewFile(), self.settings, self.tell))
         prober = HttpProber(await held.enter_async_context(open_session()), self._health, self.clock)
         monitor = Monitor(self.pool, prober, self.settings, self.dice, self.tell)
         prometheus = PrometheusSource(self._prometheus, self.clock)
@@ -121,7 +126,9 @@ class FrontDoor:
         scraper = MetricsScraper(await held.enter_async_context(open_session()), self._prometheus, self.clock)
         sources = Sources(prometheus, scraper)
         signals = SignalWatch(sources, self.settings, self.clock, self.dice, self.tell, self.pool.signalled)
-        for watch in (monitor, signals):
+        session_end = HttpSessionEnd(await held.enter_async_context(open_session()))
+        canaries = Canaries(self.pool, streams, session_end, self.settings, self.tell)
+        for watch in (monitor, signals, canaries):
             self._listeners.append(watch.listen)
             held.callback(self._listeners.remove, watch.listen)
             await held.enter_async_context(watch)

@@ -77,6 +77,20 @@ class AttemptEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class CanaryEnded:
+    """A launch of ours on one member, which no visitor asked for. `id` is below 0, and one for all launches of a spec:
+    on whichever member it runs, it is to do the same. The rest is as in `AttemptEnded`."""
+
+    member: str
+    id: int
+    launch: Launch
+    outcome: Outcome
+    cause: str
+    why: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class LaunchEnded:
     """One click, over all its members. `member` is the one that finished it or the last one tried, None if there
     was none. `seconds` begin at the click; `waited` of them went by in the waiting room. `decision` is the one that
@@ -141,6 +155,7 @@ Fact = (
     | PhaseEnded
     | Overdue
     | AttemptEnded
+    | CanaryEnded
     | LaunchEnded
     | Chosen
     | BlindnessChanged

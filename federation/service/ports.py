@@ -96,6 +96,22 @@ class MemberStreams(Protocol):
         """
 
 
+class SessionEnd(Protocol):
+    async def end(self, url: str, token: str) -> None:
+        """Asks the server of a session, at the address and with the token that its `ready` gave, to end itself.
+        Bounded, and never raises: one that cannot be asked is left to its hub, which ends what is idle."""
+
+
+class ViewStore(Protocol):
+    """Both are bounded in time and raise OSError when the file cannot be had, or takes too long."""
+
+    async def read(self, path: str) -> object:
+        """The document that was kept last, None when there is no file. Raises ValueError when it is none."""
+
+    async def write(self, path: str, document: Mapping[str, Any]) -> None:
+        """Keeps the document in place of the one before: whole, or not at all."""
+
+
 class Patience(Protocol):
     def limit(self, member: str, phase: str, default: float) -> float:
         """For how many seconds a launch may stand still in this phase on this member; `default` as long as too

@@ -100,7 +100,7 @@ class PolicySection(Section):
 
 class CanarySection(Section):
     spec: Spec
-    """What is launched, as in a launch link: provider/…/ref. Its server is not used; hubs cull it as idle."""
+    """What is launched, as in a launch link: provider/…/ref. Its server is not used, and asked to end itself."""
     every: Duration = 600.0
     """A member without a launch for so long gets one of ours."""
 
