@@ -8,7 +8,8 @@ from door_stage import SPEC, WELL, Door, StockMember, until
 from federation.core.model import Member, State
 
 Pair = tuple[StockMember, StockMember]
-ILL = {"ok": False, "checks": [{"service": "JupyterHub API", "ok": False}]}
+HUB_DOWN = {"ok": False, "checks": [{"service": "JupyterHub API", "ok": False}]}
+ILL = {"ok": False, "checks": [*HUB_DOWN["checks"], {"service": "Docker registry", "ok": False}]}
 
 
 def full(used: int = 10) -> dict[str, object]:
@@ -24,7 +25,13 @@ def series(text: str, name: str) -> dict[str, float]:
 async def test_health_is_503_only_when_nobody_can_take_a_launch(members: Pair) -> None:
     alpha, beta = members
     async with Door(alpha.configured(), beta.configured()) as door:
-        alpha.status, alpha.told = 503, ILL
+        alpha.status, alpha.told = 503, HUB_DOWN
+        await until(lambda: door.state("alpha") is State.DEGRADED)
+        async with door.ask("/health") as answer:
+            (told,) = [one for one in (await answer.json())["checks"] if one["service"] == "alpha"]
+            assert answer.status == 200 and not told["ok"]
+            assert told["reason"] == "starts no sessions now: failing: JupyterHub API"
+        alpha.told = ILL
         await until(lambda: door.state("alpha") is State.EJECTED)
         async with door.ask("/health") as answer:
             assert answer.status == 200 and answer.headers["Access-Control-Allow-Origin"] == "*"
@@ -36,7 +43,7 @@ async def test_health_is_503_only_when_nobody_can_take_a_launch(members: Pair) -
                         "service": "alpha",
                         "ok": False,
                         "_ignore_failure": True,
-                        "reason": "ejected: failing: JupyterHub API",
+                        "reason": "ejected: failing: JupyterHub API, Docker registry",
                     },
                     {"service": "beta", "ok": True, "_ignore_failure": True},
                 ],
@@ -128,12 +135,23 @@ async def test_state_metrics_are_one_hot_before_and_after_a_recovery(members: Pa
 
         well = ({'member="alpha",reason=""': 1.0}, ['member="alpha",state="healthy"'])
         assert (await seen())[:2] == well
-        alpha.status, alpha.told = 503, ILL
-        await until(lambda: door.state("alpha") is State.EJECTED)
+        alpha.status, alpha.told = 503, HUB_DOWN
+        await until(lambda: door.state("alpha") is State.DEGRADED)
         assert await seen() == (
             {'member="alpha",reason="failing: JupyterHub API"': 0.0},
-            ['member="alpha",state="ejected"'],
+            ['member="alpha",state="degraded"'],
             {'check="JupyterHub API",member="alpha"': 0.0},
+        )
+        assert series(await door.text("/metrics"), "federation_member_operation_lost") == {
+            'member="alpha",operation="build"': 0.0,
+            'member="alpha",operation="launch"': 1.0,
+        }
+        alpha.told = ILL
+        await until(lambda: door.state("alpha") is State.EJECTED)
+        assert await seen() == (
+            {'member="alpha",reason="failing: JupyterHub API, Docker registry"': 0.0},
+            ['member="alpha",state="ejected"'],
+            {'check="JupyterHub API",member="alpha"': 0.0, 'check="Docker registry",member="alpha"': 0.0},
         )
         await alpha.die()
         await until(lambda: "refused" in door.door.pool.views()[0].reason)

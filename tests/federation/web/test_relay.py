@@ -221,7 +221,8 @@ async def test_attempts_are_limited_and_each_member_is_tried_once() -> None:
 
 
 async def test_nobody_left_is_a_clear_end(members: Pair) -> None:
-    async with Door(Member("gone", "http://127.0.0.1:1", 1.0)) as door:
+    gone = Member("gone", "http://127.0.0.1:1", 1.0)
+    async with Door(gone, waiting=WaitingRules(places=0)) as door:
         launched = await door.launch()
         assert launched.status == 200 and launched.phases == ["failed"]
         assert "gone: ejected: refused the connection" in launched.last["message"]
