@@ -130,24 +130,36 @@ LAUNCH = "expected a launch, written provider/…/ref"
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("policy: {headroom: some}", 'policy.headroom: got "some", expected auto, or a number of seats from 0'),
+        (
+            "policy: {headroom: some}",
+            'policy.headroom: got "some", expected auto, or a number of seats from 0',
+        ),
         ("policy: {headroom: -1}", "policy.headroom: got -1, expected auto, or a number of seats from 0"),
         ("policy: {headroom: 1.5}", "policy.headroom: got 1.5, expected auto, or a number of seats from 0"),
         ("policy: {headroom: true}", "policy.headroom: got true, expected auto, or a number of seats from 0"),
-        ("policy: {balance_factor: 0.5}", "balance_factor: got 0.5, expected a value greater than or equal to 1"),
+        (
+            "policy: {balance_factor: 0.5}",
+            "balance_factor: got 0.5, expected a value greater than or equal to 1",
+        ),
         ("launch: {retry_budget: 2}", "launch.retry_budget: got 2, expected a value less than or equal to 1"),
         ("health: {headroom: 4}", "health.headroom: expected only canary,"),
         ("health: {version_grace: 7200}", f"health.version_grace: got 7200, {WHOLE_SECONDS}"),
         ("health: {eject_base: 0s}", f'health.eject_base: got "0s", {WHOLE_SECONDS}'),
         ("health: {canary: {spec: nope}}", f'health.canary.spec: got "nope", {LAUNCH}'),
-        ("health: {canary: {spec: hub/a/b/c}}", f'health.canary.spec: got "hub/a/b/c", {LAUNCH} (No provider'),
+        (
+            "health: {canary: {spec: hub/a/b/c}}",
+            f'health.canary.spec: got "hub/a/b/c", {LAUNCH} (No provider',
+        ),
         ("health: {canary: {spec: gh/a}}", f'health.canary.spec: got "gh/a", {LAUNCH} (A gh spec is'),
         ("health: {canary: {every: 5m}}", "health.canary.spec: expected this key to be given"),
         ("health: {canary: {spec: gh/a/b/c, every: 9}}", f"health.canary.every: got 9, {WHOLE_SECONDS}"),
         ("waiting: {places: -1}", "waiting.places: got -1, expected a value greater than or equal to 0"),
         ("waiting: {places: many}", 'waiting.places: got "many", expected a valid integer'),
         ("waiting: {timeout: 0s}", f'waiting.timeout: got "0s", {WHOLE_SECONDS}'),
-        ("waiting: {per_visitor: 0}", "waiting.per_visitor: got 0, expected a value greater than or equal to 1"),
+        (
+            "waiting: {per_visitor: 0}",
+            "waiting.per_visitor: got 0, expected a value greater than or equal to 1",
+        ),
         ("waiting: {per_visiter: 2}", "waiting.per_visiter: expected only per_visitor, places, timeout here"),
         (
             "prometheus: {queries: {launch_ratio: up}}",
@@ -182,7 +194,12 @@ def test_a_members_own_prometheus_is_an_address_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    ["token: [s3cret]", "token: {a: s3cret}", "tokens: s3cret", "token: s3cret, url: 'http://me:s3cret@prom'"],
+    [
+        "token: [s3cret]",
+        "token: {a: s3cret}",
+        "tokens: s3cret",
+        "token: s3cret, url: 'http://me:s3cret@prom'",
+    ],
 )
 def test_a_prometheus_token_is_not_shown_in_an_error(given: str, tmp_path: Path) -> None:
     told = refusal(tmp_path, f"members: {{}}\nprometheus: {{{given}}}\n")

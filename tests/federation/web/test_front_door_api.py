@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -31,6 +32,9 @@ async def test_health_is_503_only_when_nobody_can_take_a_launch(members: Pair) -
             (told,) = [one for one in (await answer.json())["checks"] if one["service"] == "alpha"]
             assert answer.status == 200 and not told["ok"]
             assert told["reason"] == "starts no sessions now: failing: JupyterHub API"
+        one, other = (await door.json("/federation/v1/members"))["members"]
+        assert (one["state"], one["lost"], one["effective_weight"]) == ("degraded", ["launch"], 0)
+        assert (other["state"], other["lost"]) == ("healthy", [])
         alpha.told = ILL
         await until(lambda: door.state("alpha") is State.EJECTED)
         async with door.ask("/health") as answer:
@@ -54,6 +58,32 @@ async def test_health_is_503_only_when_nobody_can_take_a_launch(members: Pair) -
             assert answer.status == 503 and not (await answer.json())["ok"]
         async with door.session.head(f"{door.url}/health") as answer:
             assert answer.status == 503
+
+
+async def test_a_front_door_that_sees_nobody_keeps_its_last_good_view_and_says_so(members: Pair) -> None:
+    async with Door(*(member.configured() for member in members)) as door:
+        assert (await door.json("/federation/v1/members"))["blind_since"] is None
+        before = [check["service"] for check in (await door.json("/health"))["checks"]]
+        await asyncio.gather(*(member.die() for member in members))
+        await until(lambda: door.door.pool.blind_since is not None)
+        async with door.ask("/health") as answer:
+            told = await answer.json()
+            assert (
+                answer.status == 200
+                and told["ok"]
+                and told["checks"][0] == {"service": "Members", "ok": True}
+            )
+            assert told["checks"][-1] == {"service": "Own view", "ok": False, "_ignore_failure": True}
+        told = await door.json("/federation/v1/members")
+        assert told["blind_since"] == door.door.pool.blind_since
+        assert [one["state"] for one in told["members"]] == ["healthy", "healthy"]
+        assert "the last good view is kept since" in await door.text("/status")
+        assert "\nfederation_blind 1.0" in await door.text("/metrics")
+        await members[0].start()
+        await until(lambda: door.door.pool.blind_since is None)
+        assert [check["service"] for check in (await door.json("/health"))["checks"]] == before
+        assert (await door.json("/federation/v1/members"))["blind_since"] is None
+        assert "last good view" not in await door.text("/status")
 
 
 async def test_a_front_door_judges_another_as_it_judges_a_member(members: Pair) -> None:
