@@ -12,6 +12,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from federation.core.facts import (
     AttemptEnded,
+    BlindnessChanged,
     CanaryEnded,
     Chosen,
     ConfigurationRefused,
@@ -20,6 +21,7 @@ from federation.core.facts import (
     LookFailed,
     LoopFailed,
     Outcome,
+    Overdue,
     Reconfigured,
     StateChanged,
 )
@@ -70,7 +72,12 @@ class FactLog:
                 write("member changed", member=fact.member, **states, reason=fact.reason)
             case LookFailed():
                 self._log.warning("member looked bad", member=fact.member, reason=fact.reason)
-            case AttemptEnded() | LaunchEnded() | Chosen():
+            case BlindnessChanged(since, reason):
+                if since is None:
+                    self._log.info("front door sees its members again", reason=reason)
+                else:
+                    self._log.error("front door is blind", reason=reason)
+            case AttemptEnded() | LaunchEnded() | Chosen() | Overdue():
                 self._launch(fact)
             case CanaryEnded():
                 write = self._log.info if fact.outcome is Outcome.READY else self._log.warning
@@ -87,8 +94,17 @@ class FactLog:
             case LoopFailed():
                 self._log.error("fault", where=fact.where, exc_info=fact.error)
 
-    def _launch(self, fact: AttemptEnded | LaunchEnded | Chosen) -> None:
+    def _launch(self, fact: AttemptEnded | LaunchEnded | Chosen | Overdue) -> None:
         match fact:
+            case Overdue():
+                self._log.warning(
+                    "launch stands still",
+                    **_about(fact.launch),
+                    member=fact.member,
+                    attempt=fact.attempt,
+                    phase=fact.phase,
+                    seconds=round(fact.seconds, 3),
+                )
             case AttemptEnded(outcome=Outcome.LOST):
                 self._log.warning(
                     "launch lost by member",

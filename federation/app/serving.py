@@ -42,6 +42,7 @@ def make_app(
     app[FRONT_DOOR] = door
     app[RUNNING] = door.running
     app[POOL] = door.pool
+    app[status.ROOM] = door.room
     app[launch.STREAMS] = launch.OpenStreams()
     app[decisions.DISPATCHER] = door.dispatcher
     app[decisions.DECISIONS] = door.decisions
