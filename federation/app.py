@@ -33,6 +33,7 @@ from federation.service.ports import Clock, Visitor
 from federation.service.relays import Relays
 from federation.settings import SettingsError, load
 from federation.web import api, badges, launch, middleware, pages, status, tokens
+from federation.web.front import FrontRunner
 from federation.web.keys import POOL, RUNNING, Running
 
 AWAY = 30.0  # seconds that a launch goes on while its visitor is not there
@@ -141,7 +142,7 @@ async def serve(config: Path, *, host: str, port: int, on_ready: Callable[[str],
     """
     app = make_app(load(config))
     door = app[FRONT_DOOR]
-    runner = web.AppRunner(
+    runner = FrontRunner(
         app,
         access_log=None,
         handler_cancellation=True,

@@ -20,6 +20,7 @@ from federation.core.facts import (
     LoopFailed,
     Outcome,
     Reconfigured,
+    Redirected,
     StateChanged,
 )
 from federation.core.launchkey import shown
@@ -63,6 +64,9 @@ class FactLog:
 
     def listen(self, fact: Fact) -> None:
         match fact:
+            case Redirected():  # the commonest by far in its mode, so it comes first
+                if self._debug:
+                    self._log.debug("launch redirected", **_about(fact.launch), member=fact.view.member.name)
             case StateChanged():
                 write = self._log.info if fact.after is State.HEALTHY else self._log.warning
                 states = {"was": fact.before.value, "is": fact.after.value}
@@ -93,7 +97,7 @@ class FactLog:
                     why=shown(fact.why),
                     seconds=round(fact.seconds, 3),
                 )
-            case LaunchEnded() if self._debug or fact.outcome is not Outcome.REDIRECTED:
+            case LaunchEnded():
                 self._log.info(
                     "launch ended",
                     **_about(fact.launch),

@@ -23,12 +23,14 @@ from federation.core.facts import (
     LoopFailed,
     Outcome,
     Reconfigured,
+    Redirected,
 )
 from federation.core.model import Decision, MemberView, State
 from federation.core.routing import health_label
 from federation.service.pool import Pool
 
 READY_BUCKETS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
+HANDED_OVER = (Outcome.REDIRECTED.value, "redirected")
 
 
 class FederationMetrics(Collector):
@@ -51,6 +53,11 @@ class FederationMetrics(Collector):
 
     def listen(self, fact: Fact) -> None:
         match fact:
+            case Redirected(launch, _, view):
+                asked = launch.prefer == view.member.name
+                reason = "asked" if asked else "load_balancer" if view.refusal is None else "last_resort"
+                self._sent[view.member.name, reason] += 1
+                self._launches[HANDED_OVER] += 1
             case Chosen(decision, _, member, attempt):
                 self._sent[member, _reason(decision, member, attempt)] += 1
             case AttemptEnded():

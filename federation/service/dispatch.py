@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 
-from federation.core.model import Decision, Launch
+from federation.core.model import Decision, Launch, MemberView
 from federation.core.policies import Dice
 from federation.core.routing import decide
 from federation.core.rules import Settings
@@ -35,6 +35,11 @@ class Dispatcher:
             tried=tried,
             builders=self._joining.members(launch),
         )
+
+    def choose(self, launch: Launch) -> MemberView | None:
+        """The first of `decide`, without its reasons; None when no member can take the launch. Changes nothing."""
+        decision = self.decide(launch)
+        return decision.candidates[0].view if decision.candidates else None
 
     def under_way(self, launch: Launch, member: str) -> AbstractContextManager[Callable[[], None]]:
         """Further launches of this version go to the member as well, until the function is called or the block

@@ -15,7 +15,7 @@ from itertools import count
 from typing import Any
 
 from federation.core.errors import LaunchError, MemberFault
-from federation.core.facts import AttemptEnded, Chosen, LaunchEnded, Listener, Outcome
+from federation.core.facts import AttemptEnded, Chosen, LaunchEnded, Listener, Outcome, Redirected
 from federation.core.model import Decision, Launch, Member
 from federation.core.phases import Ending, Verdict, judge, past_the_build, phase_of
 from federation.service.audience import Audience
@@ -68,17 +68,20 @@ class Launcher:
         """The member that this launch would be handed to. Raises `LaunchError` when none can take it."""
         return _first_of(self._dispatcher.decide(launch))
 
+    def hand_over(self, launch: Launch) -> Member | None:
+        """The member that this launch is handed to; None, and nothing told, when none can take it."""
+        view = self._dispatcher.choose(launch)
+        if view is None:
+            return None
+        self._tell(Redirected(launch, next(self._ids), view, self._pool.views()))
+        return view.member
+
     def redirect(self, launch: Launch) -> Member:
         """The member that this launch is handed to. Raises `LaunchError` when none can take it."""
-        id = next(self._ids)
-        decision = self._dispatcher.decide(launch)
-        try:
-            member = _first_of(decision)
-        except LaunchError:
-            self._tell(LaunchEnded(launch, id, Outcome.FAILED, None, 0, "no_member", 0.0))
-            raise
-        self._tell(Chosen(decision, id, member.name, 1))
-        self._tell(LaunchEnded(launch, id, Outcome.REDIRECTED, member.name, 1, "redirected", 0.0))
+        member = self.hand_over(launch)
+        if member is None:
+            self._tell(LaunchEnded(launch, next(self._ids), Outcome.FAILED, None, 0, "no_member", 0.0))
+            raise LaunchError(_nobody(self._dispatcher.decide(launch)))
         return member
 
     async def relay(
