@@ -64,7 +64,7 @@ class FactLog:
 
     def listen(self, fact: Fact) -> None:
         match fact:
-            case Redirected():  # the commonest by far in its mode, so it comes first
+            case Redirected():
                 if self._debug:
                     self._log.debug("launch redirected", **_about(fact.launch), member=fact.view.member.name)
             case StateChanged():

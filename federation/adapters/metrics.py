@@ -53,10 +53,11 @@ class FederationMetrics(Collector):
 
     def listen(self, fact: Fact) -> None:
         match fact:
-            case Redirected(launch, _, view):
-                asked = launch.prefer == view.member.name
-                reason = "asked" if asked else "load_balancer" if view.refusal is None else "last_resort"
-                self._sent[view.member.name, reason] += 1
+            case Redirected():  # the commonest by far in its mode, so it comes first
+                name = fact.view.member.name
+                asked = fact.launch.prefer == name
+                reason = "asked" if asked else "load_balancer" if fact.view.refusal is None else "last_resort"
+                self._sent[name, reason] += 1
                 self._launches[HANDED_OVER] += 1
             case Chosen(decision, _, member, attempt):
                 self._sent[member, _reason(decision, member, attempt)] += 1

@@ -69,27 +69,33 @@ class Redirect(web.StreamResponse):
         return True
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter:
-        writer = request.writer
-        await writer.write(self._data)
-        await writer.drain()  # one who asks on and on and reads nothing gets no further
-        return writer
+        """Writes all of it, and waits while the client asks on and on and reads nothing."""
+        await request.writer.write_eof(self._data)
+        return request.writer
 
     async def write_eof(self, data: bytes = b"") -> None:
-        """All is written."""
+        """All is written already."""
 
 
 def _usual(request: web.BaseRequest) -> bool:
     """Whether neither the answer's form nor a refusal depends on anything but the launch."""
     headers = request.headers
     return (
-        request.method == hdrs.METH_GET
-        and request.raw_path.startswith("/build/")
+        request.raw_path.startswith("/build/")
+        and request.method == hdrs.METH_GET
         and request.version == HttpVersion11
         and request.keep_alive
-        and HOST.fullmatch(headers.get(hdrs.HOST, "")) is not None
-        and all(map(HOST.fullmatch, headers.getall(hdrs.X_FORWARDED_HOST, ())))
+        and _is_host(headers.get(hdrs.HOST, ""))
+        and (
+            hdrs.X_FORWARDED_HOST not in headers or all(map(_is_host, headers.getall(hdrs.X_FORWARDED_HOST)))
+        )
         and hdrs.EXPECT not in headers
     )
+
+
+@lru_cache(maxsize=128)
+def _is_host(text: str) -> bool:
+    return HOST.fullmatch(text) is not None
 
 
 @lru_cache(maxsize=1024)
