@@ -58,11 +58,18 @@ def quick_way(app: web.Application, ordinary: Handler) -> Handler:
 
 
 class Redirect(web.StreamResponse):
-    """A response over HTTP/1.1 of which every byte is there already, and the connection stays open after it."""
+    """A response over HTTP/1.1 of which every byte is there already, and the connection stays open after it.
+
+    It is for the server alone, which asks for no more than this. What else the base class keeps is not there: to make
+    its headers and its state would take as long as to decide where the launch goes.
+    """
 
     def __init__(self, data: bytes) -> None:
-        super().__init__(status=STATUS)
         self._data = data
+
+    @property
+    def status(self) -> int:
+        return STATUS
 
     @property
     def keep_alive(self) -> bool:
