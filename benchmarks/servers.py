@@ -6,6 +6,7 @@ Run as `python -m benchmarks.servers member|bare`; it prints the port it got and
 from __future__ import annotations
 
 import asyncio
+import random
 import sys
 import time
 from collections.abc import Callable
@@ -27,12 +28,16 @@ async def _versions(_: web.Request) -> web.Response:
 
 
 async def _build(request: web.Request) -> web.StreamResponse:
-    """`events` log lines, one every `pause` seconds, each with the machine's monotonic clock; then `ready`."""
+    """`events` log lines, each with the machine's monotonic clock, then `ready`.
+
+    They come `pause` seconds apart on average and at random, as lines of builds do: streams that were opened together
+    would else write together for ever.
+    """
     events, pause = int(request.query["events"]), float(request.query["pause"])
     response = web.StreamResponse(headers={"content-type": "text/event-stream", "cache-control": "no-cache"})
     await response.prepare(request)
     for _ in range(events):
-        await asyncio.sleep(pause)
+        await asyncio.sleep(pause * random.uniform(0.5, 1.5))
         message = b"%d" % time.monotonic_ns()
         await response.write(b'data: {"phase": "building", "message": "%s"}\n\n' % message.ljust(LINE))
     await response.write(

@@ -35,6 +35,13 @@ class Served:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def waited(self) -> float:
+        """Seconds in which it was ready to run and had no processor; 0.0 where the kernel does not tell."""
+        try:
+            return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[1]) / 1e9
+        except OSError:
+            return 0.0
+
     def memory(self) -> float:
         """The most MB that were ever resident."""
         found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text())
@@ -100,7 +107,6 @@ def _configuration(mode: str, member: str) -> dict[str, Any]:
     return {
         "launch": {"mode": mode},
         "log": {"level": "warning"},
-        "health": {"interval": "1s"},
         "members": {f"bench-{number}": {"url": member} for number in range(MEMBERS)},
     }
 
