@@ -20,12 +20,14 @@ from federation.core.facts import (
     Outcome,
     Overdue,
     PhaseEnded,
+    Redirected,
 )
 from federation.core.model import Decision
 
 READY_BUCKETS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
 WAITED_BUCKETS = (1, 5, 15, 30, 60, 120, 300, 600)
 PHASE_BUCKETS = (0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 600, 1800)
+HANDED_OVER = (Outcome.REDIRECTED.value, "redirected")
 PHASES = frozenset(
     {"waiting", "fetching", "building", "pushing", "unknown", "built", "launching", "ready", "failed"}
 )
@@ -67,6 +69,12 @@ class LaunchSeries:
 
     def listen(self, fact: Fact) -> None:
         match fact:
+            case Redirected():  # the commonest by far in its mode, so it comes first
+                name = fact.view.member.name
+                asked = fact.launch.prefer == name
+                reason = "asked" if asked else "load_balancer" if fact.view.refusal is None else "last_resort"
+                self._sent[name, reason] += 1
+                self._launches[HANDED_OVER] += 1
             case Chosen(decision, _, member, attempt):
                 self._sent[member, _reason(decision, member, attempt)] += 1
             case PhaseEnded(member, phase, seconds):

@@ -73,7 +73,9 @@ class FrontDoor:
         self.room = WaitingRoom(self.settings, time.monotonic)
         self.pool.when_stirred(self.room.stir)
         self.decision_log = DecisionLog(lambda: self.settings().decisions.file, self.tell)
-        self.decisions = Decisions(self.settings, clock, ended=self.decision_log.write)
+        self.decisions = Decisions(
+            self.settings, clock, explain=self.dispatcher.explain, ended=self.decision_log.write
+        )
         self._listeners = [
             self.pool.listen,
             self.patience.listen,

@@ -23,6 +23,7 @@ from federation.core.rules import Settings
 from federation.service.ports import Clock
 from federation.settings import load
 from federation.web import api, badges, decisions, launch, middleware, pages, status
+from federation.web.front import FrontRunner
 from federation.web.keys import POOL, RUNNING
 
 SHUTDOWN = 5.0  # seconds for requests that are not streams
@@ -66,7 +67,7 @@ async def serve(config: Path, *, host: str, port: int, on_ready: Callable[[str],
     """
     app = make_app(load(config))
     door = app[FRONT_DOOR]
-    runner = web.AppRunner(
+    runner = FrontRunner(
         app,
         access_log=None,
         handler_cancellation=True,

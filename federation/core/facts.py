@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from federation.core.model import Decision, Launch, State
+from federation.core.model import Decision, Launch, MemberView, State
 
 
 class Outcome(StrEnum):
@@ -119,6 +119,18 @@ class Chosen:
 
 
 @dataclass(frozen=True, slots=True)
+class Redirected:
+    """A launch was handed to the member of `view`, which is its end here: `Chosen` and `LaunchEnded` in one. `views`
+    are the members as they stood, so that whoever wants the reasons can work them out later."""
+
+    launch: Launch
+    id: int
+    view: MemberView
+    views: tuple[MemberView, ...]
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class BlindnessChanged:
     """All members seem to have failed at once, or one was seen again. `since` is None when we see again."""
 
@@ -158,6 +170,7 @@ Fact = (
     | CanaryEnded
     | LaunchEnded
     | Chosen
+    | Redirected
     | BlindnessChanged
     | Reconfigured
     | ConfigurationRefused
