@@ -283,6 +283,10 @@ class Pool:
             seen = (seat.look.silent_since is None and seat.look.seen is not None for seat in asked.values())
             if any(seen) or not asked:
                 self._blind_since = None
+                for each in asked.values():
+                    if each.reason == BLIND:
+                        each.reason = ""
+                        self._renew(each)
                 self._tell(BlindnessChanged(None, "a member answers again"))
             return
         silences = {

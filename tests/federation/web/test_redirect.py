@@ -100,9 +100,12 @@ async def test_a_launch_that_nobody_takes_is_one_failed_launch(members: Pair) ->
         door.door._listeners.append(told.append)
         launched = await door.launch()
         assert launched.phases == ["failed"] and "dead: ejected: " in launched.last["message"]
-        assert [fact for fact in told if isinstance(fact, LaunchEnded | Redirected)] == [
-            LaunchEnded(parse_launch(SPEC), 1, Outcome.FAILED, None, 0, "no_member", 0.0)
-        ]
+        [fact] = [fact for fact in told if isinstance(fact, LaunchEnded | Redirected)]
+        assert isinstance(fact, LaunchEnded) and fact.decision is not None
+        assert fact == LaunchEnded(
+            parse_launch(SPEC), 1, Outcome.FAILED, None, 0, "no_member", 0.0, decision=fact.decision
+        )
+        assert [one.name for one in fact.decision.exclusions] == ["dead"]
 
 
 async def test_a_full_member_is_a_last_resort(members: Pair) -> None:
