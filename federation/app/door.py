@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -12,39 +11,26 @@ from aiohttp import web
 
 from federation.adapters.decision_log import DecisionLog
 from federation.adapters.log import FactLog
-from federation.adapters.member_stream import HttpMemberStreams
 from federation.adapters.metrics import FederationMetrics
 from federation.adapters.probe import HttpProber
 from federation.adapters.prometheus import PrometheusSource
 from federation.adapters.scrape import MetricsScraper
 from federation.adapters.transport import open_session
-from federation.core.facts import ConfigurationRefused, Fact
-from federation.core.model import Launch
+from federation.app.launching import Parts, launching, new_id
+from federation.core.facts import ConfigurationRefused, Fact, Listener
 from federation.core.policies import Dice
-from federation.core.rules import HealthRules, LaunchRules, PrometheusRules, Settings
+from federation.core.rules import HealthRules, PrometheusRules, Settings
 from federation.service.decisions import Decisions
 from federation.service.dispatch import Dispatcher
 from federation.service.heartbeat import heartbeat
-from federation.service.launcher import Launcher
 from federation.service.monitor import Monitor
 from federation.service.patience import Patience
 from federation.service.pool import Pool
-from federation.service.ports import Clock, MemberStreams, Visitor
-from federation.service.relay_launch import Surroundings
-from federation.service.relays import Relays
+from federation.service.ports import Clock
 from federation.service.shares import RecentChoices
 from federation.service.signals import SignalWatch, Sources
-from federation.service.without import NoBudget, NoRoom
 from federation.settings import SettingsError, load
-from federation.web import launch, tokens
 from federation.web.keys import Running
-
-AWAY = 30.0  # seconds that a launch goes on while its visitor is not there
-
-
-def new_id() -> str:
-    """128 random bits: nobody comes upon another visitor's launch."""
-    return secrets.token_urlsafe(16)
 
 
 class FrontDoor:
@@ -62,7 +48,7 @@ class FrontDoor:
         self.patience = Patience()
         self.decision_log = DecisionLog(lambda: self.settings().decisions.file, self.tell)
         self.decisions = Decisions(self.settings, clock, ended=self.decision_log.write)
-        self._listeners = [
+        self._listeners: list[Listener] = [
             self.pool.listen,
             self.patience.listen,
             self.metrics.listen,
@@ -77,9 +63,9 @@ class FrontDoor:
         """The configuration in force."""
         return self.running.settings
 
-    def member_token(self, launch: Launch, visitor: Visitor) -> str:
-        """The build token that a member gets with this launch."""
-        return tokens.for_member(self.settings().build_tokens, launch, visitor, self.clock.now())
+    def subscribe(self, listener: Listener) -> None:
+        """One more listener, after all others."""
+        self._listeners.append(listener)
 
     def tell(self, fact: Fact) -> None:
         for listener in self._listeners:
@@ -90,17 +76,12 @@ class FrontDoor:
         """Connections and tasks, from the start of the application to its end."""
         async with AsyncExitStack() as held:
             await held.enter_async_context(self.decision_log)
-            streams = HttpMemberStreams(
-                await held.enter_async_context(open_session()), self._launching, self.member_token
+            parts = Parts(
+                self.running, self.pool, self.dispatcher, self.patience, self.tell, self.clock, new_id
             )
-            launcher = Launcher(self._around(streams))
-            relays = Relays(launcher.relay, self.tell, new_id=new_id, grace=AWAY)
-            app[launch.LAUNCHER], app[launch.RELAYS] = launcher, relays
+            await held.enter_async_context(launching(app, parts))
             await self._watch(held)
-            try:
-                yield
-            finally:
-                await relays.close()
+            yield
 
     async def _watch(self, held: AsyncExitStack) -> None:
         """Starts what keeps the view of the members: looks, signals, and the time that goes by."""
@@ -116,22 +97,6 @@ class FrontDoor:
             held.callback(self._listeners.remove, watch.listen)
             await held.enter_async_context(watch)
         await held.enter_async_context(heartbeat("heartbeat", self.pool.tick, self.tell))
-
-    def _around(self, streams: MemberStreams) -> Surroundings:
-        return Surroundings(
-            pool=self.pool,
-            dispatcher=self.dispatcher,
-            streams=streams,
-            room=NoRoom(),
-            budget=NoBudget(),
-            patience=self.patience,
-            in_force=self.settings,
-            tell=self.tell,
-            clock=self.clock,
-        )
-
-    def _launching(self) -> LaunchRules:
-        return self.settings().launch
 
     def _health(self) -> HealthRules:
         return self.settings().health

@@ -10,7 +10,7 @@ from federation.core.policies import Dice
 from federation.core.routing import decide
 from federation.core.rules import Settings
 from federation.service.joining import Joining
-from federation.service.pool import Pool
+from federation.service.ports import Members
 
 InForce = Callable[[], Settings]
 
@@ -18,7 +18,7 @@ InForce = Callable[[], Settings]
 class Dispatcher:
     """Puts the pool's present view, the configuration in force and the dice before the router."""
 
-    def __init__(self, pool: Pool, in_force: InForce, dice: Dice) -> None:
+    def __init__(self, pool: Members, in_force: InForce, dice: Dice) -> None:
         self._pool = pool
         self._in_force = in_force
         self._dice = dice

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from federation.core.counters import Counts
-from federation.core.model import Check, Launch, Member, Operation, Seats, Signal, nothing
+from federation.core.model import Check, Launch, Member, MemberView, Operation, Seats, Signal, nothing
+from federation.core.snapshot import Snapshot
 from federation.service.audience import Audience
+from federation.service.leases import Lease
 
 T = TypeVar("T")
 
@@ -27,6 +29,34 @@ class ProbeResult:
     seats: Seats | None = None
     versions: dict[str, Any] | None = None
     lost: frozenset[Operation] = frozenset()
+
+
+class Members(Protocol):
+    """The members as launches and pages meet them: the pool itself, or what follows a pool elsewhere."""
+
+    @property
+    def taken(self) -> Sequence[int]:
+        """Launches that were handed over since the snapshot was made, by the index of the view."""
+
+    def views(self) -> tuple[MemberView, ...]:
+        """All members in the order of the configuration. Costs nothing."""
+
+    def snapshot(self) -> Snapshot:
+        """The views with what routing makes of them in advance."""
+
+    def view(self, name: str) -> MemberView | None: ...
+
+    def lease(self, name: str) -> Lease:
+        """A seat on this member until the lease is closed. One of a member that is gone counts nowhere."""
+
+    def handed(self, index: int) -> None:
+        """A launch was redirected to the member of this index in the snapshot."""
+
+    def refused(self, name: str, reason: str) -> None:
+        """A launch could not even connect to this member."""
+
+    def when_stirred(self, stirred: Callable[[], None]) -> None:
+        """Called whenever a seat may have come free."""
 
 
 class Prober(Protocol):

@@ -1,0 +1,205 @@
+"""A worker: the process that serves visitors. It looks at no member; the captain tells how they stand.
+
+Started by the captain with its mark, the folder of the private sockets, its end of the channel and the listening
+sockets, the last two as numbers of inherited descriptors. It ends when the captain says so, or is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+import signal
+import socket
+import sys
+from contextlib import suppress
+
+import uvloop
+from aiohttp import web
+
+from federation.adapters.clock import SystemClock
+from federation.app.launching import Parts, launching, new_id
+from federation.app.serving import bare_app, make_runner, pages_for_people
+from federation.service.patience import Patience
+from federation.web import api, launch
+from federation.web.keys import Running
+from federation.workers.builds import TellingDispatcher
+from federation.workers.channel import Channel, unpacked
+from federation.workers.follower import Follower
+from federation.workers.messages import (
+    Began,
+    Configured,
+    Heard,
+    Passed,
+    Picture,
+    Ready,
+    Retire,
+    Stop,
+    Welcome,
+)
+from federation.workers.outbox import Outbox
+from federation.workers.passing import Passing, believed
+from federation.workers.post import Post
+
+QUIET = 5.0  # seconds that a connection without a request has to come with one more, after which it is told to close
+LOOK_EVERY = 0.1  # seconds between two looks whether a worker that retires is done
+FAREWELL = 5.0  # seconds for the last words to the captain
+
+
+class Worker:
+    """The parts of one worker."""
+
+    def __init__(self, post: Post, channel: Channel, welcome: Welcome) -> None:
+        self.running = Running(welcome.settings)
+        self.outbox = Outbox(channel)
+        self.patience: Patience = welcome.patience
+        self.pool = Follower(lambda: self.running.settings, self.outbox.add)
+        self.dispatcher = TellingDispatcher(
+            self.pool,
+            lambda: self.running.settings,
+            random.random,
+            mark=post.mark,
+            send=self.outbox.add,
+        )
+        self.pictured = asyncio.Event()
+        self.ended = asyncio.Event()
+        self.retiring: float | None = None  # seconds that are left for it
+        self.orphaned = False  # the captain is gone without a word
+        self._stopped = False
+        self._post = post
+        self._channel = channel
+        for build in welcome.builds:
+            self.dispatcher.elsewhere.began(build)
+
+    def app(self) -> web.Application:
+        """What visitors meet: launches and pages of its own, and the captain's answers to what it alone knows."""
+        clock = SystemClock()
+        app = bare_app(self.running, self.pool, clock)
+        app.middlewares.extend([believed, Passing(self._post.folder, self._post.mark).middleware])
+        parts = Parts(
+            self.running,
+            self.pool,
+            self.dispatcher,
+            self.patience,
+            self.outbox.tell,
+            clock,
+            lambda: self._post.mark + new_id(),
+        )
+        app.cleanup_ctx.append(lambda app: launching(app, parts))
+        app.on_response_prepare.append(self._last_answer)
+        app.add_routes([*launch.routes(), *api.routes(), *pages_for_people()])
+        return app
+
+    async def hear(self) -> None:
+        """Takes in what the captain says, to its end."""
+        while (messages := await self._channel.receive()) is not None:
+            for message in messages:
+                self._take(message)
+        self.orphaned = not self._stopped
+        self.ended.set()
+
+    def _take(self, message: object) -> None:
+        match message:
+            case Picture():
+                self.pool.take_over(message, unpacked(message.shown))
+                self.pictured.set()
+            case Began():
+                self.dispatcher.elsewhere.began(message)
+            case Passed(key):
+                self.dispatcher.elsewhere.passed(key)
+            case Heard(fact):
+                self.patience.listen(fact)
+            case Configured(settings):
+                self.running.settings = settings
+            case Retire(limit):
+                self.retiring = limit
+                self.ended.set()
+            case Stop():
+                self.retiring, self._stopped = None, True
+                self.ended.set()
+            case _:
+                raise TypeError(f"no message of the captain: {message!r}")
+
+    async def _last_answer(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
+        """While it retires, the connection of each answer is closed after it, so that the next one goes elsewhere."""
+        if self.retiring is not None:
+            response.force_close()
+            response.headers["Connection"] = "close"
+
+
+async def work(post: Post) -> None:
+    """Serves until it is told to end."""
+    channel = await Channel.over(socket.socket(fileno=post.channel))
+    first = await channel.receive()
+    if first is None:
+        return
+    worker = Worker(post, channel, first[0])
+    hearing = asyncio.create_task(worker.hear(), name="channel")
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.ended.set)
+    try:
+        await _served(worker, post)
+    finally:
+        worker.outbox.flush()
+        if worker.orphaned:
+            shutil.rmtree(post.folder, ignore_errors=True)
+        post.door.unlink(missing_ok=True)
+        await channel.close(FAREWELL)
+        hearing.cancel()
+        await asyncio.gather(hearing, return_exceptions=True)
+
+
+async def _served(worker: Worker, post: Post) -> None:
+    runner = make_runner(worker.app())
+    await runner.setup()
+    try:
+        await web.UnixSite(runner, str(post.door)).start()
+        if not await _pictured(worker):
+            return
+        public = [
+            web.SockSite(runner, socket.socket(fileno=number), backlog=1024) for number in post.listening
+        ]
+        for site in public:
+            await site.start()
+        worker.outbox.add(Ready())
+        await worker.ended.wait()
+        if worker.retiring is not None:
+            for site in public:
+                await site.stop()
+            await _retired(worker, runner)
+    finally:
+        await runner.cleanup()
+
+
+async def _pictured(worker: Worker) -> bool:
+    """Whether there is a picture of the members before the end."""
+    ended = asyncio.create_task(worker.ended.wait())
+    pictured = asyncio.create_task(worker.pictured.wait())
+    await asyncio.wait({ended, pictured}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (ended, pictured):
+        task.cancel()
+    return worker.pictured.is_set()
+
+
+async def _retired(worker: Worker, runner: web.AppRunner) -> None:
+    """Returns when nothing is under way any more, the time is over, or the captain says stop or is gone."""
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    assert runner.server is not None
+    relays = runner.app[launch.RELAYS]
+    while worker.retiring is not None and not worker.orphaned:
+        past = loop.time() - begun
+        if past > worker.retiring:
+            return
+        if not relays.running and (not runner.server.connections or past > QUIET):
+            return
+        await asyncio.sleep(LOOK_EVERY)
+
+
+def main() -> None:
+    post = Post.read(sys.argv[1:])
+    with suppress(KeyboardInterrupt):
+        uvloop.run(work(post))
+
+
+if __name__ == "__main__":
+    main()
