@@ -1,0 +1,95 @@
+"""What workers tell is in the captain's books once, and nothing of a worker that is gone stays there."""
+
+from __future__ import annotations
+
+from fleet import Fleet, Remote
+
+from federation.core.facts import AttemptEnded, Chosen, LaunchEnded, Outcome, Overdue
+from federation.core.launchkey import parse_spec
+from federation.core.model import Decision, Member
+from federation.workers.messages import Told
+
+LAUNCH = parse_spec("gh/u/one/HEAD")
+ALPHA, BETA = Member("alpha", "http://alpha", 1.0), Member("beta", "http://beta", 1.0)
+
+
+def chosen(worker: Remote, id: int, attempt: int = 1, at: float = 90.0) -> None:
+    worker.account.enter(Told(Chosen(Decision(LAUNCH, ()), id, "alpha", attempt, at)))
+
+
+def ended(worker: Remote, id: int, outcome: Outcome = Outcome.READY) -> None:
+    worker.account.enter(Told(AttemptEnded(LAUNCH, id, "alpha", 1, outcome, "ready", "", 1.0)))
+    worker.account.enter(Told(LaunchEnded(LAUNCH, id, outcome, "alpha", 1, "ready", 1.0)))
+
+
+def test_launches_of_all_workers_are_one_sequence() -> None:
+    fleet = Fleet(ALPHA)
+    one, two = fleet.workers
+    chosen(one, 1)
+    chosen(two, 1)
+    one.account.enter(Told(Overdue(LAUNCH, 1, "alpha", 1, "building", 9.0)))
+    chosen(one, 2)
+    for worker, id in ((two, 1), (one, 2), (one, 1)):
+        ended(worker, id)
+    chosen(two, 2)
+    told = [(type(fact).__name__, fact.id) for fact in fleet.facts if hasattr(fact, "id")]
+    assert told == [
+        ("Chosen", 1),
+        ("Chosen", 2),
+        ("Overdue", 1),
+        ("Chosen", 3),
+        *[(name, id) for id in (2, 3, 1) for name in ("AttemptEnded", "LaunchEnded")],
+        ("Chosen", 4),
+    ]
+
+
+def test_what_a_lost_worker_held_is_given_back_and_its_launches_are_over() -> None:
+    fleet = Fleet(ALPHA, BETA)
+    one, two = fleet.workers
+    chosen(one, 1)
+    ended(one, 1)
+    chosen(one, 2)
+    chosen(one, 2, attempt=2)
+    one.follower.lease("alpha")
+    with one.dispatcher.under_way(LAUNCH, "beta"):
+        fleet.show()
+        assert fleet.pool.views()[0].leases == 1
+        assert [build.member for build in fleet.builds.known()] == ["beta"]
+        before = len(fleet.facts)
+        one.account.close()
+    assert fleet.pool.views()[0].leases == 0
+    assert fleet.builds.known() == ()
+    attempt, launch = fleet.facts[before:]
+    assert isinstance(attempt, AttemptEnded) and isinstance(launch, LaunchEnded)
+    assert (attempt.id, attempt.attempt, attempt.outcome, attempt.cause) == (
+        2,
+        2,
+        Outcome.ABANDONED,
+        "worker_lost",
+    )
+    assert (launch.id, launch.attempts, launch.outcome, launch.seconds) == (2, 2, Outcome.ABANDONED, 10.0)
+    two.hear()
+    assert not two.dispatcher.elsewhere.known()
+
+
+def test_a_worker_that_ended_in_order_leaves_nothing_to_tell() -> None:
+    fleet = Fleet(ALPHA)
+    worker = fleet.workers[0]
+    chosen(worker, 1)
+    ended(worker, 1)
+    before = len(fleet.facts)
+    worker.account.close()
+    assert len(fleet.facts) == before
+
+
+def test_builds_are_joined_across_workers() -> None:
+    fleet = Fleet(ALPHA, BETA, order="random")
+    one, two = fleet.workers
+    with one.dispatcher.under_way(LAUNCH, "beta") as past_the_build:
+        fleet.show()
+        assert two.dispatcher.decide(LAUNCH).candidates[0].view.member.name == "beta"
+        assert two.dispatcher.decide(LAUNCH).why == "it may be building this version already"
+        past_the_build()
+        fleet.show()
+        assert two.dispatcher.decide(LAUNCH).why != "it may be building this version already"
+    assert not one.outgoing, "told twice that it is past the build"
