@@ -94,6 +94,8 @@ class Account:
                 del self._launches[fact.id]
                 self._last.pop(ended.id, None)
                 return ended
+            case _ if hasattr(fact, "id"):  # a launch that is told whole in one fact
+                return replace(fact, id=next(self._books.numbers))  # type: ignore[call-arg]
             case _:
                 return fact
 

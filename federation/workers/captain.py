@@ -87,9 +87,10 @@ class Captain:
                 partial(self._pass_on, mark),
             )
         )
-        hand = await Hand.start(mark, self._folder, self._listening, account)
-        hand.say(Welcome(self._door.settings(), self._door.patience, self._builds.known()))
-        return hand
+        return await Hand.start(mark, self._folder, self._listening, account, self._welcome)
+
+    def _welcome(self) -> Welcome:
+        return Welcome(self._door.settings(), self._door.patience, self._builds.known())
 
     def _pass_on(self, mark: str, message: Began | Passed) -> None:
         for hand in self.crew.hands:

@@ -84,7 +84,7 @@ class Crew:
     async def _refill(self) -> None:
         if self._failures > 1:
             await asyncio.sleep(min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (self._failures - 2)))
-        while True:
+        while len(self._staying()) < self._size:
             try:
                 await self._hire()
                 return
@@ -94,7 +94,9 @@ class Crew:
 
     async def _renew(self, limit: float) -> None:
         async with self._renewing:
-            for old in [hand for hand in self._hands if not hand.dismissed]:
+            for old in self._staying():
+                if old not in self._hands:
+                    continue  # its successor is there already
                 try:
                     new = await self._hire()
                 except OSError as error:
@@ -106,8 +108,14 @@ class Crew:
                         LoopFailed("worker", WorkerEnded("a new worker does not serve; the old ones stay"))
                     )
                     return
-                old.retire(limit)
+                if old in self._hands:
+                    old.retire(limit)
+                elif len(self._staying()) > self._size:
+                    new.stop()
                 self._make_room()
+
+    def _staying(self) -> list[Hand]:
+        return [hand for hand in self._hands if not hand.dismissed]
 
     def _make_room(self) -> None:
         retiring = [hand for hand in self._hands if hand.dismissed]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -38,13 +39,19 @@ class Hand:
 
     @classmethod
     async def start(
-        cls, mark: str, folder: Path, listening: Sequence[socket.socket], account: Account
+        cls,
+        mark: str,
+        folder: Path,
+        listening: Sequence[socket.socket],
+        account: Account,
+        welcome: Callable[[], Welcome],
     ) -> Hand:
-        """Starts the process. Raises OSError when the system refuses."""
+        """Starts the process, with what `welcome` tells when it runs. Raises OSError when the system refuses."""
         ours, theirs = socket.socketpair()
         try:
             ours.setblocking(False)
-            post = Post(mark, folder, theirs.fileno(), tuple(one.fileno() for one in listening))
+            numbers = tuple(one.fileno() for one in listening)
+            post = Post(mark, folder, os.getpid(), theirs.fileno(), numbers)
             process = await asyncio.create_subprocess_exec(
                 *WORKER,
                 *post.argv(),
@@ -57,7 +64,9 @@ class Hand:
             raise
         finally:
             theirs.close()
-        return cls(post, process, await Channel.over(ours), account)
+        hand = cls(post, process, await Channel.over(ours), account)
+        hand.say(welcome())
+        return hand
 
     @property
     def pid(self) -> int:
@@ -70,9 +79,6 @@ class Hand:
     @property
     def counted(self) -> int:
         return self._account.counted
-
-    def welcome(self, welcome: Welcome) -> None:
-        self._channel.send([welcome])
 
     def show(self, picture: Picture) -> None:
         self._channel.send([picture])

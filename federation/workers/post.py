@@ -16,6 +16,7 @@ class Post:
 
     mark: str
     folder: Path
+    captain: int  # its process
     channel: int
     listening: tuple[int, ...]
 
@@ -25,12 +26,12 @@ class Post:
 
     def argv(self) -> list[str]:
         """The arguments of the process; `read` reads them."""
-        return [self.mark, str(self.folder), str(self.channel), *map(str, self.listening)]
+        return [self.mark, str(self.folder), str(self.captain), str(self.channel), *map(str, self.listening)]
 
     @classmethod
     def read(cls, argv: Sequence[str]) -> Post:
-        mark, folder, channel, *listening = argv
-        return cls(mark, Path(folder), int(channel), tuple(map(int, listening)))
+        mark, folder, captain, channel, *listening = argv
+        return cls(mark, Path(folder), int(captain), int(channel), tuple(map(int, listening)))
 
 
 def new_mark() -> str:

@@ -7,6 +7,7 @@ sockets, the last two as numbers of inherited descriptors. It ends when the capt
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import shutil
 import signal
@@ -41,7 +42,7 @@ from federation.workers.outbox import Outbox
 from federation.workers.passing import Passing, believed
 from federation.workers.post import Post
 
-QUIET = 5.0  # seconds that a connection without a request has to come with one more, after which it is told to close
+QUIET = 5.0  # seconds until a worker that retires closes connections without a request
 LOOK_EVERY = 0.1  # seconds between two looks whether a worker that retires is done
 FAREWELL = 5.0  # seconds for the last words to the captain
 
@@ -92,10 +93,17 @@ class Worker:
 
     async def hear(self) -> None:
         """Takes in what the captain says, to its end."""
-        while (messages := await self._channel.receive()) is not None:
-            for message in messages:
-                self._take(message)
-        self.orphaned = not self._stopped
+        try:
+            while (messages := await self._channel.receive()) is not None:
+                for message in messages:
+                    self._take(message)
+            self.orphaned = not self._stopped
+        finally:
+            self.ended.set()  # whoever does not hear the captain any more must not go on by an old picture
+
+    def stop(self) -> None:
+        """Ends now, as a front door stops."""
+        self.retiring, self._stopped = None, True
         self.ended.set()
 
     def _take(self, message: object) -> None:
@@ -115,8 +123,7 @@ class Worker:
                 self.retiring = limit
                 self.ended.set()
             case Stop():
-                self.retiring, self._stopped = None, True
-                self.ended.set()
+                self.stop()
             case _:
                 raise TypeError(f"no message of the captain: {message!r}")
 
@@ -134,18 +141,29 @@ async def work(post: Post) -> None:
     if first is None:
         return
     worker = Worker(post, channel, first[0])
-    hearing = asyncio.create_task(worker.hear(), name="channel")
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.ended.set)
-    try:
-        await _served(worker, post)
-    finally:
-        worker.outbox.flush()
-        if worker.orphaned:
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
+    async with asyncio.TaskGroup() as group:
+        hearing = group.create_task(
+            worker.hear(), name="channel"
+        )  # its failure ends the process, with the reason
+        try:
+            await _served(worker, post)
+        finally:
+            worker.outbox.flush()
+            await channel.close(FAREWELL)
+            hearing.cancel()
+            if worker.orphaned:
+                await _tidy_up(post)
+
+
+async def _tidy_up(post: Post) -> None:
+    """Removes the folder that the captain left, if that is really gone: a moment passes between the end of its
+    connections and its own."""
+    for _ in range(20):
+        if os.getppid() != post.captain:
             shutil.rmtree(post.folder, ignore_errors=True)
-        post.door.unlink(missing_ok=True)
-        await channel.close(FAREWELL)
-        hearing.cancel()
-        await asyncio.gather(hearing, return_exceptions=True)
+            return
+        await asyncio.sleep(0.05)
 
 
 async def _served(worker: Worker, post: Post) -> None:

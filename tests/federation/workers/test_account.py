@@ -41,6 +41,7 @@ def test_launches_of_all_workers_are_one_sequence() -> None:
         *[(name, id) for id in (2, 3, 1) for name in ("AttemptEnded", "LaunchEnded")],
         ("Chosen", 4),
     ]
+    assert not one.account._launches, "numbers of launches that are over are kept for ever"
 
 
 def test_what_a_lost_worker_held_is_given_back_and_its_launches_are_over() -> None:
