@@ -116,13 +116,15 @@ class FederationRedirect:
 
 
 class Ours:
-    """The routing core with the operator's weights equal to seats. A launch counts from when it was sent.
+    """The routing core, relaying, with the operator's weights equal to seats and not corrected by what the pool learns.
 
-    `attempts` is how many members one launch may be sent to: 1 is a redirect, more is a relayed launch.
+    A launch counts from when it was sent, goes on elsewhere when it is refused, and joins a build or finds an image.
     """
 
-    def __init__(self, sites: Sequence[Site], dice: Random, attempts: int = 3) -> None:
-        self._dice, self._attempts = dice, attempts
+    ATTEMPTS = 3
+
+    def __init__(self, sites: Sequence[Site], dice: Random) -> None:
+        self._dice = dice
         self._views = [_view(site, 0) for site in sites]
         self._rules = PolicyRules()
         self._snapshot = snapshot(self._views, self._rules)
@@ -136,7 +138,7 @@ class Ours:
     def tries(self, key: str, images: Images) -> Iterator[int]:
         launch = Launch("gh", key, key)
         tried: list[str] = []
-        while len(tried) < self._attempts:
+        while len(tried) < self.ATTEMPTS:
             index = self._choose(launch, tried, images)
             if index is None:
                 return
@@ -159,8 +161,13 @@ class Ours:
         )
 
 
-def ours_redirecting(sites: Sequence[Site], dice: Random) -> Policy:
-    return Ours(sites, dice, attempts=1)
+class OursRedirecting(Ours):
+    """One try, and no knowledge of builds and images: what becomes of a launch is not seen."""
+
+    ATTEMPTS = 1
+
+    def tries(self, key: str, images: Images) -> Iterator[int]:
+        return super().tries(key, Images())
 
 
 def _view(site: Site, used: int) -> MemberView:
@@ -177,6 +184,6 @@ POLICIES: dict[str, Maker] = {
     "random 50/50/50": EqualRandom,
     "rendezvous by seats": PlainRendezvous,
     "federation-redirect": FederationRedirect,
-    "ours, redirect": ours_redirecting,
+    "ours, redirect": OursRedirecting,
     "ours, relay": Ours,
 }

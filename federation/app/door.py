@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from aiohttp import web
 
 from federation.adapters.decision_log import DecisionLog
+from federation.adapters.git_refs import FollowedRefs
 from federation.adapters.log import FactLog
 from federation.adapters.metrics import FederationMetrics
 from federation.adapters.probe import HttpProber
@@ -27,8 +29,11 @@ from federation.service.monitor import Monitor
 from federation.service.patience import Patience
 from federation.service.pool import Pool
 from federation.service.ports import Clock
+from federation.service.refs import Refs
+from federation.service.retry_budget import RetryBudget
 from federation.service.shares import RecentChoices
 from federation.service.signals import SignalWatch, Sources
+from federation.service.waiting_room import WaitingRoom
 from federation.settings import SettingsError, load
 from federation.web.keys import Running
 
@@ -42,15 +47,21 @@ class FrontDoor:
         self.dice = dice
         self.pool = Pool(settings, clock, dice)
         self.log = FactLog(settings.log)
+        self.waiting_elsewhere: Callable[[], int] = lambda: 0  # in other processes of this front door
         self.choices = RecentChoices(clock)
-        self.metrics = FederationMetrics(self.pool, self.choices, clock)
-        self.dispatcher = Dispatcher(self.pool, self.settings, dice)
+        self.metrics = FederationMetrics(self.pool, self.choices, clock, waiting=self.waiting)
+        self.refs = Refs(FollowedRefs(lambda: self.settings().refs), self.tell)
+        self.dispatcher = Dispatcher(self.pool, self.settings, dice, self.refs)
         self.patience = Patience()
+        self.budget = RetryBudget(self.settings, time.monotonic)
+        self.room = WaitingRoom(self.settings, time.monotonic)
+        self.pool.when_stirred(self.room.stir)
         self.decision_log = DecisionLog(lambda: self.settings().decisions.file, self.tell)
         self.decisions = Decisions(self.settings, clock, ended=self.decision_log.write)
         self._listeners: list[Listener] = [
             self.pool.listen,
             self.patience.listen,
+            self.dispatcher.listen,
             self.metrics.listen,
             self.log.listen,
             self.choices.listen,
@@ -62,6 +73,10 @@ class FrontDoor:
     def settings(self) -> Settings:
         """The configuration in force."""
         return self.running.settings
+
+    def waiting(self) -> int:
+        """Launches that wait for a seat, here and elsewhere."""
+        return self.room.waiting + self.waiting_elsewhere()
 
     def subscribe(self, listener: Listener) -> None:
         """One more listener, after all others."""
@@ -76,8 +91,17 @@ class FrontDoor:
         """Connections and tasks, from the start of the application to its end."""
         async with AsyncExitStack() as held:
             await held.enter_async_context(self.decision_log)
+            await held.enter_async_context(self.refs)
             parts = Parts(
-                self.running, self.pool, self.dispatcher, self.patience, self.tell, self.clock, new_id
+                running=self.running,
+                pool=self.pool,
+                dispatcher=self.dispatcher,
+                room=self.room,
+                budget=self.budget,
+                patience=self.patience,
+                tell=self.tell,
+                clock=self.clock,
+                new_id=new_id,
             )
             await held.enter_async_context(launching(app, parts))
             await self._watch(held)

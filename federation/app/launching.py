@@ -17,10 +17,17 @@ from federation.core.model import Launch
 from federation.core.rules import LaunchRules, Settings
 from federation.service.dispatch import Dispatcher
 from federation.service.launcher import Launcher
-from federation.service.ports import Clock, Members, MemberStreams, Patience, Visitor
+from federation.service.ports import (
+    Clock,
+    Members,
+    MemberStreams,
+    Patience,
+    RetryBudget,
+    Visitor,
+    WaitingRoom,
+)
 from federation.service.relay_launch import Surroundings
 from federation.service.relays import Relays
-from federation.service.without import NoBudget, NoRoom
 from federation.web import launch, tokens
 from federation.web.keys import Running
 
@@ -39,6 +46,8 @@ class Parts:
     running: Running
     pool: Members
     dispatcher: Dispatcher
+    room: WaitingRoom
+    budget: RetryBudget
     patience: Patience
     tell: Listener
     clock: Clock
@@ -60,8 +69,8 @@ class Parts:
             pool=self.pool,
             dispatcher=self.dispatcher,
             streams=streams,
-            room=NoRoom(),
-            budget=NoBudget(),
+            room=self.room,
+            budget=self.budget,
             patience=self.patience,
             in_force=self.settings,
             tell=self.tell,

@@ -47,6 +47,7 @@ BLAMES: Mapping[str, Blame] = MappingProxyType(
         "git_host": Blame.GIT_HOST,
         "resolve": Blame.GIT_HOST,
         "quota": Blame.CAPACITY,
+        "repo_quota": Blame.REPOSITORY,  # of one repository alone: there may be seats for all others
         "repository": Blame.REPOSITORY,
         "beyond_member": Blame.REPOSITORY,  # of a kind that this member is not set up for
         "rate_limit": Blame.VISITOR,

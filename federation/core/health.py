@@ -102,11 +102,12 @@ def step(standing: Standing, event: Event, rules: HealthRules, now: float, unit:
 
 
 def overdue(standing: Standing, rules: HealthRules, now: float) -> Event | None:
-    """What time alone makes of a standing: the event that is due, if any."""
+    """What time alone makes of a standing: the event that is due, if any. A clock that was set back to before the state
+    began ends its time: nobody must wait until the clock is there again."""
     match standing.state:
-        case State.EJECTED if now >= standing.until and standing.good >= rules.rise:
+        case State.EJECTED if standing.good >= rules.rise and not standing.since <= now < standing.until:
             return Event.RETRY if standing.by_launches else Event.RETURN
-        case State.RECOVERING if now - standing.since >= rules.slow_start:
+        case State.RECOVERING if not 0 <= now - standing.since < rules.slow_start:
             return Event.RAMPED
         case _:
             return None
@@ -138,7 +139,7 @@ def _entered(
         state=state,
         since=now,
         good=0,
-        by_launches=event in _BY_LAUNCHES,
+        by_launches=event in _BY_LAUNCHES or standing.state is State.TRIAL,
         ejections=ejections,
         until=now + backoff(ejections, rules, unit) if betrayed else now,
     )

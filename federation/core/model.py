@@ -105,7 +105,8 @@ class MemberView:
     `since` is the wall-clock time (seconds since the epoch) of the last state change, `seen` of the last
     probe that got any answer (None before the first). `seats` is what the member told, bounded by the
     configuration; `capacity` the sessions it can really hold, as far as that is known. `leases` counts
-    launches that were sent and are not visible in `seats` yet. `weight` is the operator's after evidence, free
+    launches that were sent and are not visible in `seats` yet; `starting` those under way that wait for no build, of
+    which it may have `intake` at once. `weight` is the operator's after evidence, free
     seats and slow start. `lost` are the operations that it cannot do now. `refusal` says why it takes no
     launch, None when it does.
     """
@@ -119,6 +120,8 @@ class MemberView:
     versions: Mapping[str, Any] = field(default_factory=nothing)
     seen: float | None = None
     leases: int = 0
+    starting: int = 0
+    intake: int | None = None
     weight: float = 0.0
     capacity: int | None = None
     lost: frozenset[Operation] = frozenset()

@@ -38,7 +38,7 @@ class Verdict:
 # Beginnings of messages that say whose the failure is where the status code does not, or says it wrongly.
 MEMBERS_OWN: tuple[tuple[str, str], ...] = (
     ("Too many users on this BinderHub", "quota"),
-    ("Too many users running", "quota"),
+    ("Too many users running", "repo_quota"),
     ("Error resolving ref for", "resolve"),
     ("Unhandled error watching for build events", "build_watch"),
     ("No provider found for prefix", "beyond_member"),  # one that a front door relays, and this member lacks

@@ -11,6 +11,7 @@ from federation.core.phases import Ending, Event, Verdict, judge, past_the_build
 CONNECTING = "connecting"  # no event yet
 PHASES = (CONNECTING, "waiting", "fetching", "building", "pushing", "built", "launching")
 _TALKATIVE = frozenset({"fetching", "building", "pushing"})
+BUILDING = frozenset({"waiting", "fetching", "building", "pushing"})
 _PLACE = {phase: place for place, phase in enumerate(PHASES)}
 
 
@@ -26,6 +27,11 @@ class Progress:
         self._origin = ""
         self._whole = True
         self._ended: list[tuple[str, float]] = []
+
+    @property
+    def building(self) -> bool:
+        """Whether it waits for a build."""
+        return self.phase in BUILDING and not self.built
 
     @property
     def phases(self) -> tuple[tuple[str, float], ...]:

@@ -58,6 +58,8 @@ def health_label(view: MemberView) -> str:
         return view.reason
     if view.refusal is None:
         return ""
+    if _busy(view):
+        return "busy"
     return view.reason if _withheld(view) else QUOTA_CHECK
 
 
@@ -260,7 +262,13 @@ def _withheld(view: MemberView) -> str | None:
         return f"starts no sessions now: {view.reason}"
     if view.state is State.TRIAL and view.leases:
         return "on trial, with the one launch that decides"
+    if _busy(view):
+        return f"busy: {view.starting} launches start there, as many as it has shown to manage at once"
     return None
+
+
+def _busy(view: MemberView) -> bool:
+    return view.intake is not None and view.starting >= view.intake
 
 
 def _full(view: MemberView, headroom: int) -> str | None:

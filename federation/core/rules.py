@@ -100,6 +100,16 @@ class PrometheusRules:
 
 
 @dataclass(frozen=True, slots=True)
+class RefRules:
+    """Whether the front door asks git hosts what a ref means. It asks public addresses only, unless `allow_private`;
+    `file_roots` are folders whose repositories it may read."""
+
+    resolve: bool = True
+    allow_private: bool = False
+    file_roots: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class DecisionRules:
     """How many decisions are remembered, and the file that each is written to as a line of JSON."""
 
@@ -153,6 +163,7 @@ class Settings:
     health: HealthRules = field(default_factory=HealthRules)
     waiting: WaitingRules = field(default_factory=WaitingRules)
     prometheus: PrometheusRules = field(default_factory=PrometheusRules)
+    refs: RefRules = field(default_factory=RefRules)
     decisions: DecisionRules = field(default_factory=DecisionRules)
     view_file: str | None = None
     trusted_proxies: tuple[str, ...] = ()

@@ -12,41 +12,55 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 RAISE_EVERY = 60.0  # seconds until one more seat is tried
+RAISE_LATEST = 3600.0  # the same, after one seat more was refused again and again
 SHUT = 15.0  # seconds that a member is full after a refusal, when it tells no numbers
 MOST_HEADROOM = 0.1  # share of the capacity: a small member must not lose all its seats to caution
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What refusals taught: the most sessions it took, None while nothing is known; `at` is the last change.
-    Until `shut_until` a member that tells no numbers counts as full."""
+    """What refusals taught: the most sessions it took, None while nothing is known; `at` is the last change, and
+    `pause` the seconds until the next; `tried` tells that the last one was a guess that there is room again. Until
+    `shut_until` a member that tells no numbers counts as full."""
 
     limit: int | None = None
     at: float = 0.0
     shut_until: float = 0.0
+    pause: float = RAISE_EVERY
+    tried: bool = False
 
 
 def refused(learned: Learned, load: int | None, now: float) -> Learned:
     """After a launch was refused for want of a seat. `load` are its sessions and launches with the refused one,
-    None when it tells no numbers."""
+    None when it tells no numbers. A guess that was wrong is not made again as soon: a full member would refuse one
+    visitor a minute."""
     if load is None:
         return replace(learned, shut_until=now + SHUT)
     limit = max(0, load - 1)
-    return replace(learned, limit=limit if learned.limit is None else min(limit, learned.limit), at=now)
+    return replace(
+        learned,
+        limit=limit if learned.limit is None else min(limit, learned.limit),
+        at=now,
+        pause=min(2 * learned.pause, RAISE_LATEST) if learned.tried else learned.pause,
+        tried=False,
+    )
 
 
 def raised(learned: Learned, quota: int | None, now: float) -> Learned:
-    """As time goes by without a refusal: one more seat every `RAISE_EVERY` seconds, until the quota is reached again
-    and nothing is left of the lesson."""
-    if learned.limit is None or now - learned.at < RAISE_EVERY:
+    """As time goes by without a refusal: one more seat after each `pause`, which shortens again as long as guesses are
+    right, until the quota is reached and nothing is left of the lesson."""
+    if learned.limit is None or 0 <= now - learned.at < learned.pause:
         return learned
     limit = learned.limit + 1
-    return replace(learned, limit=None if quota is not None and limit >= quota else limit, at=now)
+    if quota is not None and limit >= quota:
+        return Learned(shut_until=learned.shut_until)
+    pause = max(RAISE_EVERY, learned.pause / 2) if learned.tried else learned.pause
+    return replace(learned, limit=limit, at=now, pause=pause, tried=True)
 
 
 def capacity(seats: int | None, quota: int | None, learned: Learned, now: float) -> int | None:
     """The sessions it can hold: the least of the operator's number, what it tells, and what was learned."""
-    if now < learned.shut_until:
+    if learned.shut_until - SHUT <= now < learned.shut_until:
         return 0
     known = [number for number in (seats, quota, learned.limit) if number is not None]
     return min(known) if known else None

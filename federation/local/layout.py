@@ -51,6 +51,10 @@ class Layout:
         return self.root / "registry-port"
 
     @property
+    def view(self) -> Path:
+        return self.root / "members-view.json"
+
+    @property
     def repositories(self) -> Path:
         return self.root / "repositories"
 

@@ -89,7 +89,7 @@ class Plan:
         return f"http://{HOST}:{self.port}"
 
 
-def front_door_document(plan: Plan) -> dict[str, Any]:
+def front_door_document(plan: Plan, layout: Layout) -> dict[str, Any]:
     """The content of the front door's configuration file (config/federation.yaml)."""
     proposed = {
         "title": "Local Binder Federation",
@@ -104,6 +104,8 @@ def front_door_document(plan: Plan) -> dict[str, Any]:
             }
             for offer in plan.offers
         ],
+        "refs": {"allow_private": True, "file_roots": [str(layout.repositories)]},
+        "view_file": str(layout.view),
     }
     settled = {
         "members": {member.name: {"url": member.url, "weight": 1} for member in plan.members},

@@ -66,7 +66,7 @@ def make_plan(wish: Wish, layout: Layout, docker: DockerPlan | None) -> Plan:
 
 def write_configurations(plan: Plan, layout: Layout) -> None:
     """Writes one file for every program, for this user's eyes alone."""
-    _write(layout.config(FRONT_DOOR), front_door_document(plan))
+    _write(layout.config(FRONT_DOOR), front_door_document(plan, layout))
     if plan.docker is not None:
         _write(layout.config(REGISTRY), registry_document(layout, plan.docker))
     for member in plan.members:

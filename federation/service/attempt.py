@@ -103,6 +103,8 @@ class Attempt:
         verdict = progress.take(frame.event, frame.id.partition(".")[0], _now())
         if progress.phase != phase:
             self._limit = self._patience(progress.phase)
+        # First: between builder and holder there must be no moment.
+        self.claim.heard(frame.event, building=progress.building)
         if progress.built:
             self.claim.let_nobody_join()
         return verdict

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from federation.core.model import Decision
+from federation.core.phases import Event
 from federation.service.dispatch import Dispatcher
 from federation.service.ports import Members
 
@@ -17,6 +18,7 @@ class Claim:
     """
 
     def __init__(self, pool: Members, dispatcher: Dispatcher, decision: Decision) -> None:
+        self._dispatcher = dispatcher
         self.decision = decision
         self.member = decision.candidates[0].view.member
         self._held = ExitStack()
@@ -24,6 +26,11 @@ class Claim:
         self.let_nobody_join = self._held.enter_context(
             dispatcher.under_way(decision.launch, self.member.name)
         )
+
+    def heard(self, event: Event, *, building: bool) -> None:
+        """An event of the launch on this member; `building` tells whether it waits for a build now."""
+        self._dispatcher.heard(self.decision.launch, self.member.name, event)
+        self._lease.builds(building)
 
     def close(self, *, ready: bool = False) -> None:
         """Gives everything back; a second time changes nothing. A launch that is ready keeps its seat until the

@@ -5,24 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 
+from federation.core.facts import Fact
 from federation.core.model import Decision, Launch
+from federation.core.phases import Event
 from federation.core.policies import Dice
 from federation.core.routing import decide
 from federation.core.rules import Settings
+from federation.service.holders import Holders
 from federation.service.joining import Joining
 from federation.service.ports import Members
+from federation.service.refs import Refs
+
+MOMENT = 0.3  # seconds
 
 InForce = Callable[[], Settings]
 
 
 class Dispatcher:
-    """Puts the pool's present view, the configuration in force and the dice before the router."""
+    """Puts the pool's present view, what is known of images and the configuration in force before the router."""
 
-    def __init__(self, pool: Members, in_force: InForce, dice: Dice) -> None:
+    def __init__(self, pool: Members, in_force: InForce, dice: Dice, refs: Refs) -> None:
         self._pool = pool
         self._in_force = in_force
         self._dice = dice
-        self._joining = Joining()
+        self._refs = refs
+        self._joining = Joining(refs.known)
+        self._holders = Holders(refs.known)
+        refs.subscribe(self._joining.learned)
 
     def decide(self, launch: Launch, tried: Collection[str] = ()) -> Decision:
         """The members for this launch, best first, without those tried already. Changes nothing."""
@@ -33,8 +42,23 @@ class Dispatcher:
             dice=self._dice,
             tried=tried,
             builders=self._joining.members(launch),
+            holders=self._holders.members(launch),
             taken=self._pool.taken,
         )
+
+    async def acquaint(self, launch: Launch) -> None:
+        """Gives the ref of a launch that has just begun a moment to become known, so that it finds those who build or
+        hold what it means."""
+        await self._refs.resolved(launch, MOMENT)
+
+    def heard(self, launch: Launch, member: str, event: Event) -> None:
+        """An event of a launch on this member: it may tell what the ref means, and that the image is there."""
+        self._refs.learn(launch, event)
+        self._holders.learn(launch, member, event)
+
+    def listen(self, fact: Fact) -> None:
+        """A listener: forgets members that are gone."""
+        self._holders.listen(fact)
 
     def under_way(self, launch: Launch, member: str) -> AbstractContextManager[Callable[[], None]]:
         """Further launches of this version go to the member as well, until the function is called or the block

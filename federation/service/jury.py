@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from federation.core import evidence, quorum
+from federation.core import evidence, intake, quorum
 from federation.core import seats as seating
 from federation.core.blame import Blame, blame
 from federation.core.facts import AttemptEnded, LaunchEnded, Outcome
 from federation.core.health import Event
-from federation.core.model import TAKING
+from federation.core.model import TAKING, Operation, State
 from federation.service.seat import Seat
 
 LEAST_LEFT = 0.25  # share of the federation's capacity that launches alone never eject
@@ -29,21 +29,36 @@ class Jury:
         seat = self._seats.get(fact.member)
         if seat is None:
             return None
-        if (sample := evidence.sample_of(fact, now)) is not None:
-            seat.evidence = evidence.added(seat.evidence, sample)
         whose = blame(fact.outcome, fact.cause)
+        of_old = fact.outcome is not Outcome.READY and _begun_before_its_return(fact, seat, now)
+        if not of_old and (sample := evidence.sample_of(fact, now)) is not None:
+            seat.evidence = evidence.added(seat.evidence, sample)
         if fact.outcome is Outcome.READY:
             for other in self._seats.values():
                 if other is not seat:
                     other.evidence = evidence.confirmed(other.evidence, fact.id)
+            seat.intake = intake.proved(seat.intake, seat.ledger.starting + 1)
             self._move(seat, Event.PROVED, "a launch on trial was ready")
         elif whose is Blame.CAPACITY:
-            known = seat.look.seats is not None
-            seat.learned = seating.refused(seat.learned, seat.view.load if known else None, now)
-        elif whose is Blame.MEMBER:
+            # Its lease is closed by now, so that it is not in the load any more.
+            load = None if seat.view.seats is None else seat.view.load + 1
+            seat.learned = seating.refused(seat.learned, load, now)
+        elif whose is Blame.MEMBER and not of_old:
+            seat.intake = intake.failed(seat.intake)
             self._move(seat, Event.FAILED, f"on trial a launch failed: {fact.why}")
         self.judge(now)
         return seat
+
+    def counted(self, seat: Seat, good: int, bad: int, now: float) -> None:
+        """So many more launches ended well and badly on a member, by what metrics count."""
+        if not good and not bad:
+            return
+        seat.evidence = evidence.counted(seat.evidence, now, good, bad)
+        if good > bad:
+            self._move(seat, Event.PROVED, "launches on trial were ready")
+        else:
+            self._move(seat, Event.FAILED, "on trial launches failed")
+        self.judge(now)
 
     def failed(self, fact: LaunchEnded, now: float) -> None:
         """A launch that was lost on several members and ready on none speaks of itself, or of what they share."""
@@ -74,13 +89,23 @@ class Jury:
                 seat.stranger_since = now
 
     def _dispensable(self, seat: Seat) -> bool:
-        """Whether the others that take launches are a fair part of the federation, in seats (or weights)."""
+        """Whether the others that take launches are a fair part of the federation, in seats (or weights). One on trial
+        takes hardly any, and one that starts no sessions none."""
         asked = [other for other in self._seats.values() if not other.drained]
         in_seats = all(other.view.capacity for other in asked)
         sizes = {
             other: float(other.view.capacity or 0) if in_seats else other.member.weight for other in asked
         }
-        left = sum(
-            size for other, size in sizes.items() if other is not seat and other.standing.state in TAKING
-        )
+        left = sum(size for other, size in sizes.items() if other is not seat and _carries(other))
         return left > 0 and left >= LEAST_LEFT * sum(sizes.values())
+
+
+def _carries(seat: Seat) -> bool:
+    takes = seat.standing.state in TAKING and seat.standing.state is not State.TRIAL
+    return takes and Operation.LAUNCH not in seat.look.lost
+
+
+def _begun_before_its_return(fact: AttemptEnded, seat: Seat, now: float) -> bool:
+    """Whether the launch began before the member came back from its ejection: its end tells of that time."""
+    back = seat.standing.state in (State.TRIAL, State.RECOVERING)
+    return back and 0 <= now - seat.standing.since < fact.seconds

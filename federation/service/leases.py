@@ -18,9 +18,19 @@ HANDED = 60.0  # seconds for a redirected launch; stock BinderHubs count their p
 class Lease:
     """One launch's seat. `close` it once; closing again does nothing."""
 
-    def __init__(self, end: Callable[[Lease, bool], None]) -> None:
+    def __init__(
+        self, end: Callable[[Lease, bool], None], turned: Callable[[bool], None] = lambda building: None
+    ) -> None:
         self._end: Callable[[Lease, bool], None] | None = end
+        self._turned = turned
         self.visible = False
+        self.building = False
+
+    def builds(self, building: bool) -> None:
+        """Whether the launch waits for a build now, and so starts nothing."""
+        if building is not self.building and self._end is not None:
+            self.building = building
+            self._turned(building)
 
     def close(self, *, ready: bool = False) -> None:
         """The launch is over; when it is ready, its session goes on."""
@@ -45,6 +55,7 @@ class Ledger:
         self._timed: deque[tuple[float, int]] = deque()  # until when, how many: one entry for each second
         self._timed_count = 0
         self._visible = 0  # of the open ones
+        self._building = 0  # of the open ones
         self.sent = 0  # since the last look
 
     @property
@@ -56,18 +67,29 @@ class Ledger:
         """Launches that have not ended, whether its numbers show them or not."""
         return len(self._open)
 
+    @property
+    def starting(self) -> int:
+        """Launches that have not ended and wait for no build."""
+        return len(self._open) - self._building
+
     def open(self, changed: Callable[[], None], now: Callable[[], float], *, lingers: bool) -> Lease:
-        """A new lease. `changed` is called when it ends; with `lingers` it is held a while longer if it ends ready."""
+        """A new lease. `changed` is called when it ends, or begins or stops to wait for a build; with `lingers` it is
+        held a while longer if it ends ready."""
+
+        def turned(building: bool) -> None:
+            self._building += 1 if building else -1
+            changed()
 
         def end(lease: Lease, ready: bool) -> None:
             self._open.pop(lease, None)
+            self._building -= lease.building
             if lease.visible:
                 self._visible -= 1
             elif ready and lingers:
                 self._hold(now() + LINGER)
             changed()
 
-        lease = Lease(end)
+        lease = Lease(end, turned)
         self._open[lease] = None
         self.sent += 1
         return lease
@@ -100,9 +122,10 @@ class Ledger:
         return grown - left
 
     def expire(self, now: float) -> bool:
-        """Lets go of those held long enough. Whether there were any."""
+        """Lets go of those held long enough, and of those that a clock set back would hold for longer. Whether there
+        were any."""
         before = self._timed_count
-        while self._timed and self._timed[0][0] <= now:
+        while self._timed and not now < self._timed[0][0] <= now + HANDED + 1:
             self._timed_count -= self._timed.popleft()[1]
         return self._timed_count != before
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from federation.core.model import Decision, MemberView, State
 from federation.core.progress import CONNECTING
-from federation.service.ports import Frame, Place
+from federation.core.waiting import Place
+from federation.service.ports import Frame
 
 _ENDINGS = {1: "st", 2: "nd", 3: "rd"}
 

@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from federation.core import doubt
-from federation.core import seats as seating
-from federation.core.evidence import WELL, cleared, counted
+from federation.core.evidence import WELL, cleared
 from federation.core.facts import (
     AttemptEnded,
     BlindnessChanged,
@@ -25,7 +24,7 @@ from federation.core.facts import (
     StateChanged,
 )
 from federation.core.health import Event, Standing, doubtful, overdue, step
-from federation.core.model import Member, MemberView, Signal, State
+from federation.core.model import TAKING, Member, MemberView, Signal, State
 from federation.core.policies import Dice
 from federation.core.rules import Settings
 from federation.core.snapshot import Snapshot, snapshot
@@ -113,11 +112,11 @@ class Pool:
         seat = self._seats.get(name)
         if seat is None:
             return
-        seat.signals = signals
-        if good or bad:
-            seat.evidence = counted(seat.evidence, self._clock.now(), good, bad)
-            self._jury.judge(self._clock.now())
+        now = self._clock.now()
+        seat.signalled(signals, self._settings, now)
+        self._jury.counted(seat, good, bad, now)
         self._renewed(seat)
+        self._stir()
 
     def listen(self, fact: Fact) -> None:
         """A listener for how launches end."""
@@ -135,6 +134,7 @@ class Pool:
         now = self._clock.now()
         for seat in self._seats.values():
             seat.ledger.expire(now)
+            seat.rest(now)
             if (event := overdue(seat.standing, self._settings.health, now)) is not None:
                 self._move(seat, event, "")
         self._jury.compare_versions(now)
@@ -152,7 +152,7 @@ class Pool:
         seat = self._seats.get(name)
         if seat is None:
             return Lease(lambda lease, ready: None)
-        lingers = seat.look.seats is not None  # otherwise nothing will ever show that it came
+        lingers = seat.view.seats is not None  # otherwise nothing will ever show that it came
 
         def ended() -> None:
             self._renewed(seat)
@@ -170,6 +170,8 @@ class Pool:
         if seat is not None:
             self.taken[index] += 1
             seat.ledger.hand(self._clock.now())
+            if seat.standing.state is State.TRIAL:  # the next launch must not come before the next snapshot
+                self._renewed(seat)
 
     # Configuration.
 
@@ -216,27 +218,23 @@ class Pool:
     # How news changes a member.
 
     def _answered(self, seat: Seat, result: ProbeResult) -> None:
-        now, told = self._clock.now(), result.seats
-        if told is not None and seat.look.seats is not None:
-            ours = seat.ledger.sent
-            grown = told.used - seat.look.seats.used
-            seat.ledger.shown(max(0, grown))
-            seat.inflow = seating.observed(seat.inflow, grown, ours, now)
+        if not seat.gone:
+            seat.counted(seat.look.seats, result.seats, self._clock.now())
         seat.look = Look(
             checks=result.checks,
-            seats=told,
+            seats=result.seats,
             versions=seat.look.versions if result.versions is None else result.versions,
             seen=result.at,
             lost=result.lost,
         )
 
     def _silent(self, seat: Seat) -> None:
-        """No answer: what it said last is not its present state. As long as it takes launches it counts as full as
-        it last was, since load is what silences full members."""
+        """No answer. As long as it takes launches it counts as full as it last was, since load is what silences full
+        members."""
         look = seat.look
         if look.silent_since is None:
             look = replace(look, silent_since=self._clock.now(), before=seat.standing)
-        seat.look = replace(look, checks=())
+        seat.look = replace(look, checks=(), silent_looks=look.silent_looks + 1)
 
     def _look(self, seat: Seat, event: Event, reason: str) -> None:
         now = self._clock.now()
@@ -246,34 +244,45 @@ class Pool:
             self._move(seat, event, reason)
         if before is seat.standing.state is State.EJECTED and event is Event.BAD:
             seat.reason = reason
-        if seat.standing.state is State.EJECTED and seat.look.silent_since is not None:
-            seat.look = replace(seat.look, seats=None)
         self._strain(seat, now)
         self._renewed(seat)
         self._stir()
-        if event is Event.BAD and before is seat.standing.state and before is not State.EJECTED:
+        if event is Event.BAD and doubtful(seat.standing, self._settings.health):
             self._tell(LookFailed(seat.member.name, reason))
 
     def _doubt(self, now: float) -> None:
         """Freezes the last good view when all members seem to fail at once, and lets go of it at the first answer."""
-        asked = [seat for seat in self._seats.values() if not seat.drained]
-        silences = [doubt.Silence(seat.look.silent_since, seat.look.before.state) for seat in asked]
-        if self._blind_since is None:
-            if doubt.blind(silences, self._settings.health):
-                self._blind_since = now
-                for seat in asked:
-                    self._enter(seat, replace(seat.look.before, good=0, bad=0), BLIND)
-                self._tell(BlindnessChanged(now, BLIND))
-        elif any(silence.since is None for silence in silences) or not asked:
-            self._blind_since = None
-            self._tell(BlindnessChanged(None, "a member answers again"))
+        asked = {name: seat for name, seat in self._seats.items() if not seat.drained}
+        if self._blind_since is not None:
+            # One that came with a new configuration and was not looked at yet says nothing.
+            seen = (seat.look.silent_since is None and seat.look.seen is not None for seat in asked.values())
+            if any(seen) or not asked:
+                self._blind_since = None
+                self._tell(BlindnessChanged(None, "a member answers again"))
+            return
+        silences = {
+            name: doubt.Silence(seat.look.silent_since, seat.look.silent_looks, seat.look.before.state)
+            for name, seat in asked.items()
+        }
+        fallen = doubt.fallen(silences, self._settings.health)
+        if not fallen:
+            return
+        self._blind_since = now
+        for name in fallen:
+            seat, standing = asked[name], asked[name].standing
+            if standing.state is State.EJECTED and not standing.by_launches:
+                standing = seat.look.before
+            self._enter(seat, replace(standing, good=0, bad=0), BLIND)
+        self._tell(BlindnessChanged(now, BLIND))
 
     def _strain(self, seat: Seat, now: float) -> None:
         why = seat.strained(self._settings, now)
         if why is None:
             self._move(seat, Event.EASED, "")
-        else:
-            self._move(seat, Event.STRAINED, why)
+            return
+        self._move(seat, Event.STRAINED, why)
+        if seat.standing.state in TAKING:
+            seat.reason = why  # which may be another one than before
 
     def _move(self, seat: Seat, event: Event, reason: str) -> None:
         rules = self._settings.health
@@ -289,6 +298,7 @@ class Pool:
         if standing.state in (State.TRIAL, State.RECOVERING):
             seat.evidence = cleared()
             seat.opinion = WELL
+        self._renew(seat)  # the news that moved it may have been another's
         self._tell(StateChanged(seat.member.name, before, standing.state, reason, self._clock.now()))
 
     def _renewed(self, seat: Seat) -> None:
@@ -299,6 +309,9 @@ class Pool:
         seat.renew(self._settings, self._clock.now())
 
     def _publish(self) -> None:
+        for index, view in enumerate(self._snapshot.views if self._snapshot is not None else ()):
+            if self.taken[index] and (taker := self._seats.get(view.member.name)) is not None:
+                self._renew(taker)  # what `taken` told is to be in its leases from now on
         views = tuple(seat.view for seat in self._seats.values())
         self._snapshot = snapshot(
             views,

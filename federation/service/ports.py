@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from federation.core.counters import Counts
 from federation.core.model import Check, Launch, Member, MemberView, Operation, Seats, Signal, nothing
 from federation.core.snapshot import Snapshot
+from federation.core.waiting import Place
 from federation.service.audience import Audience
 from federation.service.leases import Lease
 
@@ -104,6 +105,15 @@ class Frame:
     id: str = ""
 
 
+class RefSource(Protocol):
+    async def resolve(self, url: str, names: tuple[str, ...]) -> str | None:
+        """The commit that the first of these refs which exists in the repository means, 40 hexadecimal digits.
+
+        `names` are as in `federation.core.versions.Lookup`. None when there is no such ref, or when it cannot
+        be told, for whatever reason.
+        """
+
+
 class MemberStreams(Protocol):
     def open(
         self, member: Member, launch: Launch, visitor: Visitor, after: str = ""
@@ -130,15 +140,6 @@ class RetryBudget(Protocol):
 
     def granted(self) -> bool:
         """Takes one further attempt from the budget, if there is one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a launch stands in line, from 1, among how many, and for how many seconds more, if that is known."""
-
-    position: int
-    of: int
-    estimate: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,7 @@ class RelayedLaunch:
     async def frames(self) -> AsyncGenerator[Frame, None]:
         """All events, to `ready` or the final `failed`. Closing it ends everything that runs for the launch."""
         self._around.budget.launched()
+        await self._around.dispatcher.acquaint(self._launch)
         try:
             while self._outcome is Outcome.ABANDONED:
                 async with aclosing(self._to_the_next()) as frames:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from federation.core import intake, weights
 from federation.core import seats as seating
 from federation.core import signals as figures
-from federation.core import weights
 from federation.core.evidence import WELL, Evidence, tally
 from federation.core.health import Standing
 from federation.core.model import Check, Member, MemberView, Operation, Seats, Signal, State, nothing
@@ -19,12 +19,13 @@ from federation.core.rules import Settings
 from federation.service.leases import Ledger
 
 UNSEEN = Standing()
+REST_EVERY = 60.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What the last look showed. `silent_since` is the first of the present run of looks without any answer, and
-    `before` the standing at that time."""
+    """What the last look showed. `silent_since` is the first of the present run of looks without any answer,
+    `silent_looks` their number, and `before` the standing at that time."""
 
     checks: tuple[Check, ...] = ()
     seats: Seats | None = None
@@ -32,6 +33,7 @@ class Look:
     seen: float | None = None
     lost: frozenset[Operation] = frozenset()
     silent_since: float | None = None
+    silent_looks: int = 0
     before: Standing = UNSEEN
 
 
@@ -52,6 +54,8 @@ class Seat:
         self.stranger_since: float | None = None  # since when it runs other versions than most
         self.stranger = ""  # how they differ
         self.headroom = 0  # seats left alone
+        self.intake = intake.FIRST  # launches that it may start at once
+        self.rested = now  # when the intake last changed by time alone
         self.factor = 1.0  # in use now; it follows what is computed with a dead band
         self.view = MemberView(member, since=now)
 
@@ -65,10 +69,31 @@ class Seat:
             return self.stranger
         return None
 
+    def counted(self, before: Seats | None, told: Seats | None, now: float) -> None:
+        """One source's numbers of sessions went from `before` to `told`: they show launches of ours and others."""
+        if before is None or told is None:
+            return
+        grown, ours = told.used - before.used, self.ledger.sent
+        self.ledger.shown(max(0, grown))
+        self.inflow = seating.observed(self.inflow, grown, ours, now)
+
+    def signalled(self, signals: Mapping[str, Signal], settings: Settings, now: float) -> None:
+        """Takes new signals over. Their sessions count where its own `/health` tells none."""
+        old, self.signals = self.signals, signals
+        if self.look.seats is None and old.get("sessions") != signals.get("sessions"):
+            age = settings.prometheus.max_age
+            before, told = (_seats(figures.influence(each, now, age)) for each in (old, signals))
+            self.counted(before, told, now)
+
+    def rest(self, now: float) -> None:
+        """What it has shown to manage is forgotten in time."""
+        if not 0 <= now - self.rested < REST_EVERY:
+            self.intake, self.rested = intake.rested(self.intake), now
+
     def renew(self, settings: Settings, now: float) -> None:
         """Makes the view anew from everything that is known."""
         influence = figures.influence(self.signals, now, settings.prometheus.max_age)
-        told = self.look.seats or _seats(influence)
+        told = (None if self.gone else self.look.seats) or _seats(influence)
         self.learned = seating.raised(self.learned, None if told is None else told.quota, now)
         capacity = seating.capacity(
             self.member.seats, None if told is None else told.quota, self.learned, now
@@ -87,6 +112,8 @@ class Seat:
             versions=self.look.versions,
             seen=self.look.seen,
             leases=self.ledger.hidden,
+            starting=self.ledger.starting,
+            intake=self.intake,
             capacity=capacity,
             lost=self.look.lost,
             tally=tally(self.evidence, now),
@@ -99,7 +126,10 @@ class Seat:
             settings.policy.headroom, self.inflow, settings.health.interval, capacity
         )
         view = replace(view, weight=self.member.weight * self.factor if view.fit else 0.0)
-        self.view = replace(view, refusal=refusal(view, self.headroom))
+        asked = view
+        if state is State.TRIAL:  # its one launch is under way even when its numbers show it already
+            asked = replace(view, leases=max(view.leases, self.ledger.under_way))
+        self.view = replace(view, refusal=refusal(asked, self.headroom))
 
     def _factor(self, view: MemberView, settings: Settings, now: float) -> float:
         """What evidence, free seats and slow start leave of the operator's weight."""
@@ -109,6 +139,11 @@ class Seat:
             * weights.ramp(self.standing.state, elapsed, settings.health.slow_start)
             * self.opinion.factor
         )
+
+    @property
+    def gone(self) -> bool:
+        """Whether it is ejected and silent: what it said last is not its present state."""
+        return self.standing.state is State.EJECTED and self.look.silent_since is not None
 
     @property
     def drained(self) -> bool:

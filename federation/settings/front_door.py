@@ -23,6 +23,7 @@ from federation.core.rules import (
     Mode,
     PolicyRules,
     PrometheusRules,
+    RefRules,
     Settings,
     Suggestion,
     WaitingRules,
@@ -153,6 +154,15 @@ class PrometheusSection(Section):
     """PromQL by signal, in place of the defaults; %(selector)s is the selector."""
 
 
+class RefSection(Section):
+    resolve: Annotated[bool, Field(strict=True)] = True
+    """Ask git hosts which commit a branch or tag means, so that all launches of it are known for the same."""
+    allow_private: Annotated[bool, Field(strict=True)] = False
+    """Ask hosts with private addresses as well: visitors choose the host."""
+    file_roots: tuple[str, ...] = ()
+    """Folders whose repositories may be read through file://."""
+
+
 class DecisionSection(Section):
     keep: Annotated[int, Field(ge=0, le=1_000_000, strict=True)] = 2000
     """Decisions that are remembered for /federation/v1/decisions."""
@@ -217,6 +227,8 @@ class FrontDoorFile(Section):
     """Where launches wait when no member has a seat."""
     prometheus: PrometheusSection = PrometheusSection()
     """Where signals about the members come from."""
+    refs: RefSection = RefSection()
+    """How branches and tags become commits."""
     decisions: DecisionSection = DecisionSection()
     """What is remembered of why a launch went where it went."""
     view_file: str | None = None
@@ -250,6 +262,7 @@ def settings(file: FrontDoorFile) -> Settings:
         health=_health(file.health),
         waiting=WaitingRules(**file.waiting.model_dump()),
         prometheus=_prometheus(file.prometheus),
+        refs=RefRules(**file.refs.model_dump()),
         decisions=DecisionRules(**file.decisions.model_dump()),
         view_file=file.view_file,
         trusted_proxies=file.trusted_proxies,

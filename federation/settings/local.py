@@ -75,7 +75,14 @@ class Kind(StrEnum):
 
 def _local_front_door() -> dict[str, Any]:
     return {
-        "health": {"interval": "2s", "timeout": "2s", "fall": 2, "rise": 1},
+        "health": {
+            "interval": "2s",
+            "timeout": "2s",
+            "fall": 2,
+            "rise": 1,
+            "eject_base": "3s",
+            "slow_start": "20s",
+        },
         "launch": {"connect_timeout": "2s", "stuck_after": "60s"},
         "providers": ["gh", "git"],
     }

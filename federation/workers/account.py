@@ -14,7 +14,20 @@ from federation.service.leases import Lease
 from federation.service.pool import Pool
 from federation.service.ports import Clock
 from federation.workers.builds import Elsewhere
-from federation.workers.messages import Began, Closed, Handed, Opened, Passed, Refused, Told
+from federation.workers.messages import (
+    Began,
+    Closed,
+    Counted,
+    Handed,
+    Opened,
+    Passed,
+    Refused,
+    Shared,
+    Showed,
+    Told,
+    Turned,
+    Waiting,
+)
 
 LOST = "worker_lost"
 WHY_LOST = "the process that carried the launch has ended"
@@ -29,7 +42,7 @@ class Books:
     tell: Listener
     clock: Clock
     numbers: Iterator[int]
-    pass_on: Callable[[Began | Passed], None]  # to all workers but the one that it is from
+    pass_on: Callable[[Shared], None]  # to all workers but the one that it is from
 
 
 class Account:
@@ -37,6 +50,7 @@ class Account:
 
     def __init__(self, books: Books) -> None:
         self.counted = 0  # messages that changed seats
+        self.waiting = 0  # launches that wait for a seat there
         self._books = books
         self._leases: dict[int, Lease] = {}
         self._launches: dict[int, int] = {}  # by the worker's number: ours
@@ -46,16 +60,9 @@ class Account:
     def enter(self, message: object) -> None:
         books = self._books
         match message:
-            case Opened(number, member):
+            case Opened() | Turned() | Closed() | Handed():
                 self.counted += 1
-                self._leases[number] = books.pool.lease(member)
-            case Closed(number, ready):
-                self.counted += 1
-                self._leases.pop(number).close(ready=ready)
-            case Handed(member):
-                self.counted += 1
-                if (index := books.pool.snapshot().index.get(member)) is not None:
-                    books.pool.handed(index)
+                self._seat(message)
             case Refused(member, reason):
                 books.pool.refused(member, reason)
             case Began():
@@ -64,6 +71,11 @@ class Account:
                 books.pass_on(message)
             case Passed(key):
                 self._pass(key)
+            case Showed():
+                books.builds.showed(message)
+                books.pass_on(message)
+            case Waiting(launches):
+                self.waiting = launches
             case Told(fact):
                 books.tell(self._numbered(fact))
             case _:
@@ -79,6 +91,19 @@ class Account:
         for lease in self._leases.values():
             lease.close()
         self._leases.clear()
+
+    def _seat(self, message: Counted) -> None:
+        pool = self._books.pool
+        match message:
+            case Opened(number, member):
+                self._leases[number] = pool.lease(member)
+            case Turned(number, building):
+                self._leases[number].builds(building)
+            case Closed(number, ready):
+                self._leases.pop(number).close(ready=ready)
+            case Handed(member):
+                if (index := pool.snapshot().index.get(member)) is not None:
+                    pool.handed(index)
 
     def _numbered(self, fact: Fact) -> Fact:
         """The fact with our number for its launch. Facts that came last for a launch let go of its number."""

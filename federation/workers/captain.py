@@ -39,7 +39,7 @@ from federation.workers.crew import Crew
 from federation.workers.feed import EVERY, Feed
 from federation.workers.hand import Hand
 from federation.workers.listening import bind
-from federation.workers.messages import Began, Configured, Heard, Passed, Welcome
+from federation.workers.messages import Configured, Heard, Shared, Welcome
 from federation.workers.passing import CAPTAIN, believed, door_of
 from federation.workers.post import new_mark
 
@@ -52,10 +52,11 @@ class Captain:
         self._folder = folder
         self._listening = listening
         self._numbers = count(1)
-        self._builds = Elsewhere(door.dispatcher.under_way)
+        self._builds = Elsewhere(door.dispatcher)
         self.crew = Crew(size, self._start, door.tell)
         self._feed = Feed(door.pool, lambda: self.crew.hands)
         door.subscribe(self._listen)
+        door.waiting_elsewhere = lambda: sum(hand.waiting for hand in self.crew.hands)
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
@@ -92,7 +93,7 @@ class Captain:
     def _welcome(self) -> Welcome:
         return Welcome(self._door.settings(), self._door.patience, self._builds.known())
 
-    def _pass_on(self, mark: str, message: Began | Passed) -> None:
+    def _pass_on(self, mark: str, message: Shared) -> None:
         for hand in self.crew.hands:
             if hand.mark != mark:
                 hand.say(message)

@@ -7,9 +7,9 @@ its own is ever forgotten in between; those of other workers are kept off by sha
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import count
 from math import inf, isinf
 
@@ -18,8 +18,23 @@ from federation.core.routing import refusal
 from federation.core.rules import Settings
 from federation.core.snapshot import Snapshot, snapshot
 from federation.service.leases import Lease
-from federation.workers.messages import Closed, Counted, Handed, Opened, Picture, Refused, Shown
+from federation.workers.messages import Closed, Counted, Handed, Opened, Picture, Refused, Shown, Turned
 from federation.workers.shares import share
+
+
+@dataclass(frozen=True, slots=True)
+class _More:
+    """What this worker has changed at a member."""
+
+    leases: int = 0
+    starting: int = 0
+    handed: int = 0
+
+    def __add__(self, other: _More) -> _More:
+        return _More(self.leases + other.leases, self.starting + other.starting, self.handed + other.handed)
+
+
+_NONE = _More()
 
 
 class Follower:
@@ -31,7 +46,7 @@ class Follower:
         self._stirred: list[Callable[[], None]] = []
         self._numbers = count(1)
         self._counted = 0  # messages that change seats, so far
-        self._since: deque[tuple[int, str, int, int]] = deque()  # number, member, leases more, handed more
+        self._since: deque[tuple[int, str, _More]] = deque()  # message by number, member, what it changes
         members = in_force().members
         views = tuple(MemberView(member) for member in members)
         self._shown = Shown(views, (0,) * len(views), (0,) * len(views), blind=False)
@@ -63,17 +78,24 @@ class Follower:
 
         def end(_: Lease, ready: bool) -> None:
             # One that is ready lingers with the captain until the member's own numbers show its session.
-            self._count(Closed(number, ready), name, leases=0 if ready else -1)
+            more = _More(leases=0 if ready else -1, starting=0 if lease.building else -1)
+            self._count(Closed(number, ready), name, more)
             self._publish()
             self._stir()
 
-        self._count(Opened(number, name), name, leases=1)
+        def turned(building: bool) -> None:
+            self._count(Turned(number, building), name, _More(starting=-1 if building else 1))
+            self._publish()
+            self._stir()
+
+        self._count(Opened(number, name), name, _More(leases=1, starting=1))
         self._publish()
-        return Lease(end)
+        lease = Lease(end, turned)
+        return lease
 
     def handed(self, index: int) -> None:
         name = self.views()[index].member.name
-        self._count(Handed(name), name, handed=1)
+        self._count(Handed(name), name, _More(handed=1))
         self.taken[index] += 1
 
     def refused(self, name: str, reason: str) -> None:
@@ -88,10 +110,10 @@ class Follower:
         self._publish()
         self._stir()
 
-    def _count(self, message: Counted, member: str, *, leases: int = 0, handed: int = 0) -> None:
+    def _count(self, message: Counted, member: str, more: _More) -> None:
         self._send(message)
         self._counted += 1
-        self._since.append((self._counted, member, leases, handed))
+        self._since.append((self._counted, member, more))
 
     def _share_out(self, place: int, of: int, turn: int) -> None:
         loads = [view.load + taken for view, taken in zip(self._shown.views, self._shown.taken, strict=True)]
@@ -99,14 +121,12 @@ class Follower:
         self._rooms = [load + share(free, place, of, turn) for load, free in zip(loads, frees, strict=True)]
 
     def _publish(self) -> None:
-        leases: Counter[str] = Counter()
-        handed: Counter[str] = Counter()
-        for _, name, more, sent in self._since:
-            leases[name] += more
-            handed[name] += sent
+        sums: dict[str, _More] = {}
+        for _, name, more in self._since:
+            sums[name] = sums.get(name, _NONE) + more
         shown = self._shown
         views = [
-            _with_leases(view, leases[view.member.name], headroom)
+            _with(view, sums.get(view.member.name, _NONE), headroom)
             for view, headroom in zip(shown.views, shown.headrooms, strict=True)
         ]
         made = snapshot(
@@ -115,7 +135,8 @@ class Follower:
         rooms = tuple(map(min, made.rooms, self._rooms))
         self._snapshot = replace(made, rooms=rooms, limits=tuple(map(min, made.limits, rooms)))
         self.taken = [
-            taken + handed[view.member.name] for view, taken in zip(views, shown.taken, strict=True)
+            taken + sums.get(view.member.name, _NONE).handed
+            for view, taken in zip(views, shown.taken, strict=True)
         ]
 
     def _stir(self) -> None:
@@ -128,6 +149,8 @@ def free_seats(shown: Shown) -> list[float]:
     frees: list[float] = []
     for view, headroom, taken in zip(shown.views, shown.headrooms, shown.taken, strict=True):
         free = inf if view.capacity is None else view.capacity - headroom - view.load - taken
+        if view.intake is not None:
+            free = min(free, view.intake - view.starting)
         if view.state is State.TRIAL:  # one launch decides
             free = min(free, 1 - view.leases - taken)
         frees.append(max(0, free))
@@ -142,8 +165,12 @@ def headrooms(made: Snapshot) -> tuple[int, ...]:
     )
 
 
-def _with_leases(view: MemberView, more: int, headroom: int) -> MemberView:
-    if not more:
+def _with(view: MemberView, more: _More, headroom: int) -> MemberView:
+    if not more.leases and not more.starting:
         return view
-    view = replace(view, leases=max(0, view.leases + more))
+    view = replace(
+        view,
+        leases=max(0, view.leases + more.leases),
+        starting=max(0, view.starting + more.starting),
+    )
     return replace(view, refusal=refusal(view, headroom))

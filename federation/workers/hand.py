@@ -80,6 +80,11 @@ class Hand:
     def counted(self) -> int:
         return self._account.counted
 
+    @property
+    def waiting(self) -> int:
+        """Launches that wait for a seat there."""
+        return self._account.waiting
+
     def show(self, picture: Picture) -> None:
         self._channel.send([picture])
 

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from federation.core.facts import Fact
 from federation.core.model import Launch, MemberView
@@ -35,13 +37,21 @@ class Closed:
 
 
 @dataclass(frozen=True, slots=True)
+class Turned:
+    """The launch of the lease begins to wait for a build, or waits no more."""
+
+    lease: int
+    building: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Handed:
     """A launch was redirected to the member."""
 
     member: str
 
 
-Counted = Opened | Closed | Handed
+Counted = Opened | Turned | Closed | Handed
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +67,13 @@ class Told:
     """A fact; the numbers of launches in it are the worker's own."""
 
     fact: Fact
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """So many launches wait for a seat in this worker's room now."""
+
+    launches: int
 
 
 # Both ways: what one worker began, the captain passes on to the others.
@@ -78,16 +95,27 @@ class Passed:
     key: tuple[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Showed:
+    """An event of a member that tells what a ref means, or whether the member holds the image."""
+
+    launch: Launch
+    member: str
+    event: Mapping[str, Any]
+
+
+Shared = Began | Passed | Showed
+
 # From the captain to a worker.
 
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """The first message: the configuration in force, and what is known of the members' pace and builds."""
+    """The first message: the configuration in force, and what is known of the members' pace, builds and images."""
 
     settings: Settings
     patience: Patience
-    builds: tuple[Began, ...]
+    builds: tuple[Shared, ...]
 
 
 @dataclass(frozen=True, slots=True)

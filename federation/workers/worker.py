@@ -13,15 +13,23 @@ import shutil
 import signal
 import socket
 import sys
-from contextlib import suppress
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 import uvloop
 from aiohttp import web
 
 from federation.adapters.clock import SystemClock
+from federation.adapters.git_refs import FollowedRefs
 from federation.app.launching import Parts, launching, new_id
 from federation.app.serving import bare_app, make_runner, pages_for_people
+from federation.core.rules import Settings
+from federation.service.heartbeat import heartbeat
 from federation.service.patience import Patience
+from federation.service.refs import Refs
+from federation.service.retry_budget import RetryBudget
+from federation.service.waiting_room import WaitingRoom
 from federation.web import api, launch
 from federation.web.keys import Running
 from federation.workers.builds import TellingDispatcher
@@ -35,7 +43,9 @@ from federation.workers.messages import (
     Picture,
     Ready,
     Retire,
+    Showed,
     Stop,
+    Waiting,
     Welcome,
 )
 from federation.workers.outbox import Outbox
@@ -54,11 +64,17 @@ class Worker:
         self.running = Running(welcome.settings)
         self.outbox = Outbox(channel)
         self.patience: Patience = welcome.patience
-        self.pool = Follower(lambda: self.running.settings, self.outbox.add)
+        self.pool = Follower(self.settings, self.outbox.add)
+        self.refs = Refs(FollowedRefs(lambda: self.settings().refs), self.outbox.tell)
+        self.room = WaitingRoom(self.settings, time.monotonic)
+        self.budget = RetryBudget(self.settings, time.monotonic)
+        self.pool.when_stirred(self.room.stir)
+        self._waiting = 0  # as told to the captain
         self.dispatcher = TellingDispatcher(
             self.pool,
-            lambda: self.running.settings,
+            self.settings,
             random.random,
+            self.refs,
             mark=post.mark,
             send=self.outbox.add,
         )
@@ -69,27 +85,46 @@ class Worker:
         self._stopped = False
         self._post = post
         self._channel = channel
-        for build in welcome.builds:
-            self.dispatcher.elsewhere.began(build)
+        for message in welcome.builds:
+            self.dispatcher.elsewhere.take(message)
+
+    def settings(self) -> Settings:
+        """The configuration in force."""
+        return self.running.settings
 
     def app(self) -> web.Application:
         """What visitors meet: launches and pages of its own, and the captain's answers to what it alone knows."""
-        clock = SystemClock()
-        app = bare_app(self.running, self.pool, clock)
+        app = bare_app(self.running, self.pool, SystemClock())
         app.middlewares.extend([believed, Passing(self._post.folder, self._post.mark).middleware])
-        parts = Parts(
-            self.running,
-            self.pool,
-            self.dispatcher,
-            self.patience,
-            self.outbox.tell,
-            clock,
-            lambda: self._post.mark + new_id(),
-        )
-        app.cleanup_ctx.append(lambda app: launching(app, parts))
+        app.cleanup_ctx.append(self._at_work)
         app.on_response_prepare.append(self._last_answer)
         app.add_routes([*launch.routes(), *api.routes(), *pages_for_people()])
         return app
+
+    @asynccontextmanager
+    async def _at_work(self, app: web.Application) -> AsyncIterator[None]:
+        parts = Parts(
+            running=self.running,
+            pool=self.pool,
+            dispatcher=self.dispatcher,
+            room=self.room,
+            budget=self.budget,
+            patience=self.patience,
+            tell=self.outbox.tell,
+            clock=app[api.CLOCK],
+            new_id=lambda: self._post.mark + new_id(),
+        )
+        async with (
+            self.refs,
+            heartbeat("heartbeat of a worker", self._beat, self.outbox.tell),
+            launching(app, parts),
+        ):
+            yield
+
+    def _beat(self) -> None:
+        if self.room.waiting != self._waiting:
+            self._waiting = self.room.waiting
+            self.outbox.add(Waiting(self._waiting))
 
     async def hear(self) -> None:
         """Takes in what the captain says, to its end."""
@@ -111,12 +146,11 @@ class Worker:
             case Picture():
                 self.pool.take_over(message, unpacked(message.shown))
                 self.pictured.set()
-            case Began():
-                self.dispatcher.elsewhere.began(message)
-            case Passed(key):
-                self.dispatcher.elsewhere.passed(key)
+            case Began() | Passed() | Showed():
+                self.dispatcher.elsewhere.take(message)
             case Heard(fact):
                 self.patience.listen(fact)
+                self.dispatcher.listen(fact)
             case Configured(settings):
                 self.running.settings = settings
             case Retire(limit):

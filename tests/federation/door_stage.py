@@ -16,7 +16,7 @@ from yarl import URL
 
 from federation.app import FRONT_DOOR, FrontDoor, make_app
 from federation.core.model import Member, State
-from federation.core.rules import HealthRules, LaunchRules, LogRules, Settings
+from federation.core.rules import HealthRules, LaunchRules, LogRules, RefRules, Settings
 from federation.web.launch import LAUNCHER
 
 SPEC = "/build/gh/binder-examples/requirements/HEAD"
@@ -198,6 +198,7 @@ class Door:
         wait: bool = True,
         **more: Any,
     ) -> None:
+        more.setdefault("refs", RefRules(resolve=False))
         self.settings = Settings(members, launch=launch, health=health, log=LogRules("error"), **more)
         self.wait = wait
         self._stack = AsyncExitStack()

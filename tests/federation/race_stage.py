@@ -11,16 +11,17 @@ from dataclasses import replace
 from typing import Any
 
 from door_stage import until
+from without import NoBudget, NoHistory, NoRoom
 
 from federation.core.facts import AttemptEnded, Fact, LaunchEnded
 from federation.core.model import Launch, Member, Seats
 from federation.core.rules import LaunchRules, PolicyRules, Settings
+from federation.core.waiting import Place
 from federation.service.audience import Audience
 from federation.service.dispatch import Dispatcher
 from federation.service.pool import Pool
-from federation.service.ports import Entered, Frame, Place, ProbeResult, T, Visitor
+from federation.service.ports import Entered, Frame, ProbeResult, T, Visitor
 from federation.service.relay_launch import RelayedLaunch, Surroundings
-from federation.service.without import NoBudget, NoHistory, NoRoom
 
 LAUNCH = Launch("gh", "user/repo/HEAD", "gh/user/repo")
 READY = {"phase": "ready", "message": "x\n", "url": "http://hub.example/user/x/", "token": "t"}

@@ -20,6 +20,7 @@ LOST, FAILED = Outcome.LOST, Outcome.FAILED
         (LOST, "member_error", Blame.MEMBER),
         (LOST, "too_slow", Blame.MEMBER),
         (LOST, "quota", Blame.CAPACITY),
+        (LOST, "repo_quota", Blame.REPOSITORY),
         (LOST, "registry", Blame.REGISTRY),
         (LOST, "git_host", Blame.GIT_HOST),
         (LOST, "resolve", Blame.GIT_HOST),

@@ -16,6 +16,7 @@ from federation.core.launchkey import parse_launch, parse_spec
 from federation.core.model import Decision, Member, MemberView, Operation, Seats, Signal, State, Tally
 from federation.core.routing import decide, refusal
 from federation.core.rules import PolicyRules
+from federation.core.snapshot import snapshot
 
 LAUNCH = parse_spec("gh/Binder-Examples/requirements/HEAD")
 SECRET = parse_launch(
@@ -31,7 +32,7 @@ def view(name: str, state: State = State.HEALTHY, **more: Any) -> MemberView:
 
 
 def order(*views: MemberView, tried: tuple[str, ...] = ()) -> Decision:
-    return decide(LAUNCH, views, rules=PolicyRules(), dice=lambda: 0.5, tried=tried)
+    return decide(LAUNCH, snapshot(views, PolicyRules()), rules=PolicyRules(), dice=lambda: 0.5, tried=tried)
 
 
 def failed_over() -> shapes.Record:
@@ -75,13 +76,13 @@ def test_for_any_member_one_sentence_an_attempt_says_why_or_why_not() -> None:
     record = failed_over()
     lost, won = (choice.member for choice in record.choices)
     assert shapes.about(record, lost) == (
-        f"Attempt 1: {lost} was chosen: this repository's own member; there it ended as lost: Too many users. "
+        f"Attempt 1: {lost} was chosen: the next in this repository's order; there it ended as lost: Too many users. "
         f"Attempt 2: {lost} was not chosen: already tried."
     )
     assert shapes.about(record, won) == (
         f"Attempt 1: {won} was not chosen: number 2 of 2 in the order, behind {lost} "
-        f"(this repository's own member). "
-        f"Attempt 2: {won} was chosen: this repository's own member; there it ended as ready: ready."
+        f"(the next in this repository's order). "
+        f"Attempt 2: {won} was chosen: the next in this repository's order; there it ended as ready: ready."
     )
     assert shapes.about(record, "ill").count("ill was not chosen: ejected: no answer.") == 2
     assert "no member of this name" in shapes.about(record, "nobody")
@@ -141,10 +142,12 @@ def test_figures_show_what_a_place_came_from() -> None:
         seats=Seats(3, 10),
         leases=2,
         tally=Tally(9, 1),
-        lost=frozenset({Operation.BUILD}),
+        lost=frozenset({Operation.LAUNCH}),
         signals={"builds": Signal(4.0, 90.0)},
     )
-    told = shapes.explained(order(one), 100.0)["candidates"][0]
+    builds = replace(LAUNCH, query="build_only=true")
+    decision = decide(builds, snapshot([one], PolicyRules()), rules=PolicyRules(), dice=lambda: 0.5)
+    told = shapes.explained(decision, 100.0)["candidates"][0]
     assert (told["effective_weight"], told["load"], told["leases"], told["capacity"], told["free"]) == (
         0.5,
         5,
@@ -152,7 +155,7 @@ def test_figures_show_what_a_place_came_from() -> None:
         10,
         5,
     )
-    assert told["tally"] == {"good": 9, "bad": 1} and told["lost"] == ["build"]
+    assert told["tally"] == {"good": 9, "bad": 1} and told["lost"] == ["launch"]
     assert told["signals"] == {"builds": {"value": 4.0, "age": 10.0}}
 
 

@@ -22,7 +22,12 @@ def failed(message: str | None = None, status: Any = None) -> dict[str, Any]:
     ("event", "built", "ending", "cause"),
     [
         (failed("Too many users on this BinderHub! Try again soon.\n"), False, RETRYABLE, "quota"),
-        (failed("Too many users running https://github.com/a/b! Try again soon."), True, RETRYABLE, "quota"),
+        (
+            failed("Too many users running https://github.com/a/b! Try again soon."),
+            True,
+            RETRYABLE,
+            "repo_quota",
+        ),
         (failed("Too many users on this BinderHub! Try again soon.", 500), False, RETRYABLE, "quota"),
         (failed("Failed to launch image x\n", 500), True, RETRYABLE, "launch"),
         (failed("Image x for user y took too long to launch\n"), True, RETRYABLE, "launch"),

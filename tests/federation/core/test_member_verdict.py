@@ -8,11 +8,12 @@ from contract_files import body
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.core.model import Seats
+from federation.core.model import Operation, Seats
 from federation.core.verdict import judge
 
 HUB = {"service": "JupyterHub API", "ok": True}
 REGISTRY = {"service": "Docker registry", "ok": True}
+DISK = {"service": "Disk", "ok": False}  # of which nobody knows what it stands for
 
 
 def quota(total: int, limit: int | None, ok: bool, **more: Any) -> dict[str, Any]:
@@ -29,19 +30,40 @@ def test_what_a_stock_member_answers() -> None:
     assert verdict.ok and [check.service for check in verdict.checks] == ["Docker registry", "JupyterHub API"]
 
 
-def test_a_503_is_read_check_by_check() -> None:
-    verdict = told(REGISTRY, {**HUB, "ok": False}, ok=False, status=503)
-    assert not verdict.ok and verdict.reason == "failing: JupyterHub API"
-    assert [check.ok for check in verdict.checks] == [True, False]
+@pytest.mark.parametrize(
+    ("checks", "lost"),
+    [
+        ((REGISTRY, {**HUB, "ok": False}), Operation.LAUNCH),
+        (({**REGISTRY, "ok": False}, HUB), Operation.BUILD),
+        (({**REGISTRY, "ok": False}, HUB, quota(11, 10, False)), Operation.BUILD),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 503])
+def test_a_503_is_read_check_by_check_and_one_service_less_is_not_the_end(
+    checks: tuple[dict[str, Any], ...], lost: Operation, status: int
+) -> None:
+    verdict = told(*checks, ok=False, status=status)
+    assert verdict.ok and verdict.lost == {lost} and not verdict.reason
+    assert [check.ok for check in verdict.checks] == [check["ok"] for check in checks]
+
+
+def test_a_member_that_can_do_nothing_more_is_ill() -> None:
+    verdict = told({**REGISTRY, "ok": False}, {**HUB, "ok": False})
+    assert not verdict.ok and verdict.reason == "failing: Docker registry, JupyterHub API"
+    assert not verdict.lost
+    verdict = told({**REGISTRY, "ok": False}, DISK)
+    assert not verdict.ok and verdict.reason == "failing: Docker registry, Disk"
 
 
 def test_the_summary_is_never_believed_over_the_checks() -> None:
-    assert told({**REGISTRY, "ok": False}, HUB, ok=True).reason == "failing: Docker registry"
+    assert told(DISK, HUB, ok=True).reason == "failing: Disk"
     assert told(REGISTRY, HUB, ok=False).ok
 
 
 def test_a_failing_check_after_the_quota_still_counts() -> None:
-    assert told(quota(1, 10, True), {**HUB, "ok": False}).reason == "failing: JupyterHub API"
+    assert told(quota(1, 10, True), DISK).reason == "failing: Disk"
+    assert told(quota(1, 10, True), {**HUB, "ok": False}).lost == {Operation.LAUNCH}
+    assert told(quota(11, 10, False), DISK).reason == "failing: Disk"
 
 
 def test_what_the_member_ignores_is_told_and_does_not_count() -> None:

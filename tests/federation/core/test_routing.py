@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federation.core.model import Decision, Launch, Member, MemberView, Operation, Seats, State
+from federation.core.ordertable import SlotTable
 from federation.core.policies import POLICIES
 from federation.core.routing import choose, decide, health_label, joinable, refusal
 from federation.core.rules import PolicyRules
@@ -83,12 +84,17 @@ def test_a_member_on_trial_takes_one_launch_at_a_time() -> None:
     assert "on trial" in str(refusal(replace(trial, leases=1), 0))
 
 
-def test_a_degraded_member_refuses_as_a_whole_only_when_it_can_do_nothing() -> None:
-    for lost in (NO_BUILDS, NO_STARTS, frozenset[Operation]()):
-        assert view("m", State.DEGRADED, lost=lost).refusal is None
-    useless = view("m", State.DEGRADED, lost=NO_BUILDS | NO_STARTS, reason="failing: Docker registry")
-    assert useless.refusal == "degraded: failing: Docker registry"
-    assert health_label(useless) == "failing: Docker registry"
+def test_a_degraded_member_refuses_as_a_whole_when_it_starts_no_sessions() -> None:
+    for lost in (NO_BUILDS, frozenset[Operation]()):
+        assert view("m", State.DEGRADED, lost=lost, reason="ill").refusal is None
+    for lost in (NO_STARTS, NO_BUILDS | NO_STARTS):
+        idle = view("m", State.DEGRADED, lost=lost, reason="failing: JupyterHub API")
+        assert idle.refusal == "starts no sessions now: failing: JupyterHub API"
+        assert health_label(idle) == "failing: JupyterHub API"
+    useless = view("m", State.DEGRADED, lost=NO_BUILDS | NO_STARTS)
+    builder = view("m", State.DEGRADED, lost=NO_STARTS)
+    assert order(useless, launch=BUILD_ONLY)[1] == [] and order(builder, launch=BUILD_ONLY)[1] == ["m"]
+    assert order(builder)[1] == []
 
 
 def test_the_last_resort_is_the_unknown_then_the_full_then_those_on_trial_and_never_the_dead() -> None:
@@ -314,28 +320,37 @@ def test_nobody_is_forgotten_and_nobody_unfit_is_preferred(seed: int) -> None:
         assert decision.last_resort or candidate.view.refusal is None or candidate.note
 
 
+class Watched(SlotTable):
+    """Counts how much of its orders is read."""
+
+    read = 0
+
+    def order(self, key: str) -> Any:
+        for index in super().order(key):
+            self.read += 1
+            yield index
+
+
 def test_choosing_among_300_looks_at_few() -> None:
     """The cost that must stay flat, without a clock."""
     views = [view(f"m{number}", seats=Seats(70, 100)) for number in range(300)]
+    plain = snapshot(views, RULES)
+    table = Watched(plain.table.names, plain.table.weights)
+    taken = replace(plain, table=table)
+    for number in range(100):
+        launch, one = replace(LAUNCH, repo_key=f"{number}"), f"m{number}"
+        for holders in (frozenset[str](), frozenset({one}), frozenset(plain.table.names)):
+            choose(launch, taken, rules=RULES, dice=lambda: 0.5, holders=holders)
+    assert table.read == 200  # with one holder nothing needs to be ordered
 
-    class Watched(tuple[MemberView, ...]):
-        looks = 0
 
-        def __getitem__(self, index: Any) -> Any:
-            Watched.looks += 1
-            return super().__getitem__(index)
-
-    taken = replace(snapshot(views, RULES), views=Watched(views))
-    for name in POLICIES:
-        for number in range(100):
-            choose(
-                replace(LAUNCH, repo_key=f"{number}"),
-                taken,
-                rules=PolicyRules(name),
-                dice=Random(number).random,
-                holders=frozenset({f"m{number}"}),
-            )
-    assert Watched.looks < 300 * 20
+def test_a_preference_counts_among_the_last_resort_too() -> None:
+    full = [view(name, seats=Seats(4, 4)) for name in "abc"]
+    _, plain = order(*full)
+    wish = replace(LAUNCH, prefer=plain[2])
+    assert order(*full, launch=wish)[1] == [plain[2], *plain[:2]]
+    chosen = choose(wish, snapshot(full, RULES), rules=RULES, dice=lambda: 0.5)
+    assert chosen == "abc".index(plain[2])
 
 
 @pytest.mark.parametrize("order_name", sorted(POLICIES))

@@ -88,6 +88,11 @@ def test_those_that_take_no_launches_or_come_after_the_others_have_no_part_in_th
     assert snapshot([*pair, *more], RULES).load == 120
 
 
+def test_degraded_members_share_what_comes_to_them_among_themselves() -> None:
+    sick = [view(name, used, 100, state=State.DEGRADED) for name, used in (("a", 60), ("b", 0))]
+    assert snapshot([view("well", 90, 100), *sick], RULES).limits[1:] == (ceil(1.25 * 61 / 2),) * 2
+
+
 def test_the_table_is_used_on_while_names_and_weights_are_the_same() -> None:
     views = [view("a"), view("b")]
     first = snapshot(views, RULES)

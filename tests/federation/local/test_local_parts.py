@@ -198,7 +198,7 @@ def test_members_share_images_and_prefix_and_have_the_rest_for_themselves(plan: 
         "protocols": ["https", "file"],
         "file_roots": ["/srv/git", str(tmp_path / "repositories")],
     }
-    assert front_door_document(plan)["members"].keys() == {"member-a", "member-b"}
+    assert front_door_document(plan, layout)["members"].keys() == {"member-a", "member-b"}
 
 
 def test_every_shipped_example_is_offered_as_a_repository_on_this_machine(tmp_path: Path) -> None:

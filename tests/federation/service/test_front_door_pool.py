@@ -128,7 +128,8 @@ def test_weight_zero_drains_and_weight_brings_back_by_the_next_look() -> None:
 
 def test_listeners_hear_of_changes_and_of_first_doubts_only() -> None:
     facts: list[Fact] = []
-    pool = Pool(rules(A), Clock())
+    clock = Clock()
+    pool = Pool(rules(A), clock)
     pool.subscribe(facts.append)
     for ok in (True, True, False, False, False, True, True):
         pool.observe(look("a", ok=ok))
@@ -136,8 +137,21 @@ def test_listeners_hear_of_changes_and_of_first_doubts_only() -> None:
         StateChanged("a", State.UNKNOWN, State.HEALTHY, "", 100.0),
         LookFailed("a", "ill"),
         StateChanged("a", State.HEALTHY, State.EJECTED, "ill", 100.0),
-        StateChanged("a", State.EJECTED, State.HEALTHY, "", 100.0),
     ]
+    clock.time += RULES.eject_base * 1.1
+    pool.tick()
+    assert facts[3:] == [StateChanged("a", State.EJECTED, State.RECOVERING, "", 111.0)]
+
+
+def test_who_takes_no_launches_is_in_no_doubt() -> None:
+    """A monitor looks again at once at who begins to look bad: that must come to an end."""
+    facts: list[Fact] = []
+    pool = Pool(rules(A, replace(B, weight=0.0)), Clock())
+    pool.subscribe(facts.append)
+    for _ in range(5):
+        pool.observe(look("a", ok=False))
+        pool.observe(look("b", ok=False))
+    assert [fact for fact in facts if isinstance(fact, LookFailed)] == []
 
 
 def test_a_look_at_a_member_that_is_gone_is_dropped() -> None:

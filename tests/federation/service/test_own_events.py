@@ -7,8 +7,8 @@ import json
 import pytest
 
 from federation.core.model import Member, MemberView, State
+from federation.core.waiting import Place
 from federation.service import own_events
-from federation.service.ports import Place
 
 
 def view(name: str, state: State = State.HEALTHY, refusal: str | None = "full: 2 of 2 seats") -> MemberView:

@@ -39,7 +39,7 @@ VERDICTS: dict[str, tuple[Ending, str]] = {
     # No fault of anybody's, and another member may do better.
     "member/bad-provider": (Ending.RETRYABLE, "beyond_member"),
     "member/cached-full": (Ending.RETRYABLE, "quota"),
-    "member/quota-per-repository": (Ending.RETRYABLE, "quota"),
+    "member/quota-per-repository": (Ending.RETRYABLE, "repo_quota"),
     "member/quota-total": (Ending.RETRYABLE, "quota"),
     "member/shutting-down": (Ending.RETRYABLE, "shutting_down"),
     "member/shutting-down-at-launch": (Ending.RETRYABLE, "shutting_down"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
@@ -13,14 +14,25 @@ from federation.core.rules import PolicyRules, Settings
 from federation.service.dispatch import Dispatcher
 from federation.service.pool import Pool
 from federation.service.ports import ProbeResult
+from federation.service.refs import Refs
 from federation.workers.account import Account, Books
 from federation.workers.builds import Elsewhere, TellingDispatcher
 from federation.workers.channel import unpacked
 from federation.workers.feed import Feed
 from federation.workers.follower import Follower
-from federation.workers.messages import Began, Passed, Picture
+from federation.workers.messages import Picture, Shared
 
 HALF: Dice = lambda: 0.5  # noqa: E731
+
+
+def no_refs() -> Refs:
+    """Nobody is asked what a ref means."""
+
+    class Nobody:
+        async def resolve(self, url: str, names: Sequence[str]) -> str | None:
+            return None
+
+    return Refs(Nobody(), lambda fact: None)
 
 
 class Clock:
@@ -38,7 +50,7 @@ class Remote:
         self.incoming: deque[Any] = deque()
         self.follower = Follower(lambda: fleet.settings, self.outgoing.append)
         self.dispatcher = TellingDispatcher(
-            self.follower, lambda: fleet.settings, HALF, mark=mark, send=self.outgoing.append
+            self.follower, lambda: fleet.settings, HALF, no_refs(), mark=mark, send=self.outgoing.append
         )
         self.account = Account(
             Books(
@@ -73,10 +85,8 @@ class Remote:
         match self.incoming.popleft():
             case Picture() as picture:
                 self.follower.take_over(picture, unpacked(picture.shown))
-            case Began() as build:
-                self.dispatcher.elsewhere.began(build)
-            case Passed(key):
-                self.dispatcher.elsewhere.passed(key)
+            case message:
+                self.dispatcher.elsewhere.take(message)
 
 
 class Fleet:
@@ -86,7 +96,7 @@ class Fleet:
         self.settings = Settings(members, policy=PolicyRules(**policy))
         self.clock = Clock()
         self.pool = Pool(self.settings, self.clock, HALF)
-        self.builds = Elsewhere(Dispatcher(self.pool, lambda: self.settings, HALF).under_way)
+        self.builds = Elsewhere(Dispatcher(self.pool, lambda: self.settings, HALF, no_refs()))
         self.facts: list[Fact] = []
         self.numbers = count(1)
         self.workers = [Remote(f"mark{number}", self) for number in range(workers)]
@@ -99,7 +109,7 @@ class Fleet:
         self.facts.append(fact)
         self.pool.listen(fact)
 
-    def pass_on(self, sender: Remote, message: Began | Passed) -> None:
+    def pass_on(self, sender: Remote, message: Shared) -> None:
         for worker in self.workers:
             if worker is not sender:
                 worker.incoming.append(message)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fleet import Fleet, Remote
 
 from federation.core.facts import AttemptEnded, Chosen, LaunchEnded, Outcome, Overdue
 from federation.core.launchkey import parse_spec
 from federation.core.model import Decision, Member
-from federation.workers.messages import Told
+from federation.workers.channel import unpacked
+from federation.workers.messages import Picture, Told
 
 LAUNCH = parse_spec("gh/u/one/HEAD")
 ALPHA, BETA = Member("alpha", "http://alpha", 1.0), Member("beta", "http://beta", 1.0)
@@ -94,3 +97,46 @@ def test_builds_are_joined_across_workers() -> None:
         fleet.show()
         assert two.dispatcher.decide(LAUNCH).why != "it may be building this version already"
     assert not one.outgoing, "told twice that it is past the build"
+
+
+def test_what_a_launch_shows_of_images_is_known_to_all_and_to_those_who_come_later() -> None:
+    fleet = Fleet(ALPHA, BETA, order="random")
+    one, two = fleet.workers
+    pinned = parse_spec("gh/u/one/" + "a" * 40)
+    ready = {"phase": "ready", "message": "running", "url": "https://hub/user/x", "token": "secret"}
+    one.dispatcher.heard(pinned, "beta", ready)
+    one.dispatcher.heard(pinned, "beta", {"phase": "building", "message": "Step 1"})
+    assert len(one.outgoing) == 1 and "secret" not in str(one.outgoing[0])
+    fleet.show()
+    late = Remote("late", fleet)
+    for message in fleet.builds.known():
+        late.dispatcher.elsewhere.take(message)
+    late.follower.take_over(*_picture(fleet))
+    for worker in (one, two, late):
+        assert [worker.dispatcher.decide(pinned).candidates[0].view.member.name for _ in range(5)] == [
+            "beta"
+        ] * 5
+    assert not two.outgoing and not late.outgoing
+
+
+def _picture(fleet: Fleet) -> tuple[Picture, Any]:
+    fleet.workers.append(reader := Remote("reader", fleet))
+    fleet.feed.send()
+    picture = reader.incoming.pop()
+    return picture, unpacked(picture.shown)
+
+
+def test_launches_that_wait_for_a_build_start_nothing() -> None:
+    fleet = Fleet(ALPHA)
+    one, two = fleet.workers
+    lease = one.follower.lease("alpha")
+    fleet.show()
+    assert [worker.follower.views()[0].starting for worker in fleet.workers] == [1, 1]
+    lease.builds(True)
+    assert one.follower.views()[0].starting == 0
+    fleet.show()
+    assert [worker.follower.views()[0].starting for worker in fleet.workers] == [0, 0]
+    assert [worker.follower.views()[0].leases for worker in fleet.workers] == [1, 1]
+    lease.close()
+    fleet.show()
+    assert [worker.follower.views()[0].starting for worker in fleet.workers] == [0, 0]

@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator, Callable
 
 from federation.core.errors import RoomFull
 from federation.core.model import Launch
+from federation.core.waiting import Place
 from federation.service.audience import Audience
-from federation.service.ports import Entered, Place, T
+from federation.service.ports import Entered, T
 
 
 class NoRoom:
