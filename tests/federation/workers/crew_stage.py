@@ -34,7 +34,8 @@ class Crew:
     def configure(self, members: dict[str, Any], **more: Any) -> None:
         part = self.config.with_suffix(".part")
         health = {"interval": "0.2s", "timeout": "2s", "slow_start": "0.2s"}
-        part.write_text(json.dumps({"members": members, "health": health, **more}), encoding="utf-8")
+        told = {"members": members, "health": health, "refs": {"resolve": False}, **more}
+        part.write_text(json.dumps(told), encoding="utf-8")
         part.replace(self.config)
 
     async def __aenter__(self) -> Crew:
@@ -178,6 +179,36 @@ class Load:
             self.good += 1
         else:
             self.bad.append(f"{number}: {why}")
+
+
+class KeptConnection:
+    """One request after the other over a connection that is given up when an answer says so, and never otherwise."""
+
+    def __init__(self, crew: Crew) -> None:
+        self._address = URL(crew.url)
+        self.answers = 0
+        self.connections = 0
+        self.broken = 0
+
+    async def run(self) -> None:
+        while True:
+            reader, writer = await asyncio.open_connection(self._address.host, self._address.port)
+            self.connections += 1
+            try:
+                while await self._answered(reader, writer):
+                    await asyncio.sleep(0.02)
+            except (ConnectionError, asyncio.IncompleteReadError):
+                self.broken += 1
+            finally:
+                writer.close()
+
+    async def _answered(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Whether the connection stays open after one more answer."""
+        writer.write(b"GET /health HTTP/1.1\r\nHost: door\r\n\r\n")
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        await reader.readexactly(int(re.search(rb"content-length: (\d+)", head)[1]))  # type: ignore[index]
+        self.answers += 1
+        return b"connection: close" not in head
 
 
 @asynccontextmanager

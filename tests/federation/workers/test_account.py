@@ -128,7 +128,7 @@ def _picture(fleet: Fleet) -> tuple[Picture, Any]:
 
 def test_launches_that_wait_for_a_build_start_nothing() -> None:
     fleet = Fleet(ALPHA)
-    one, two = fleet.workers
+    one, _ = fleet.workers
     lease = one.follower.lease("alpha")
     fleet.show()
     assert [worker.follower.views()[0].starting for worker in fleet.workers] == [1, 1]

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from aiohttp import web
-from crew_stage import EVENTS, Crew, configured, gone, loaded
+from crew_stage import EVENTS, Crew, KeptConnection, configured, gone, loaded
 from door_stage import READY, SPEC, SUCCESS, StockMember, event, until
 
 pytestmark = pytest.mark.integration
@@ -97,6 +97,8 @@ async def test_workers_are_replaced_without_losing_a_request(tmp_path: Path) -> 
         crew.configure(configured(alpha))
         async with crew:
             before = crew.pids()
+            kept = [KeptConnection(crew) for _ in range(4)]
+            asking = [asyncio.create_task(one.run()) for one in kept]
             async with loaded(crew) as load:
                 await asyncio.sleep(0.5)
                 crew.process.send_signal(signal.SIGHUP)
@@ -104,6 +106,10 @@ async def test_workers_are_replaced_without_losing_a_request(tmp_path: Path) -> 
                 await asyncio.sleep(0.5)
             assert not load.bad
             assert load.good > 50
+            for one, task in zip(kept, asking, strict=True):
+                task.cancel()
+                assert one.answers > 20 and one.connections > 1 and not one.broken
+            await asyncio.gather(*asking, return_exceptions=True)
             assert len(crew.pids()) == 2
 
 
@@ -130,7 +136,7 @@ async def test_workers_give_no_seat_away_twice(tmp_path: Path) -> None:
             "ok": True,
             "checks": [{"service": "Pod quota", "ok": True, "total_pods": 0, "quota": 9}],
         }
-        crew.configure(members, policy={"headroom": 0})
+        crew.configure(members, policy={"headroom": 0}, waiting={"per_visitor": 100})
         async with crew:
             told = await asyncio.gather(*(crew.launch(f"/build/gh/a/repo-{n}/HEAD") for n in range(40)))
             assert all(one.last["phase"] == "ready" for one in told)
