@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 # The machine's own node and npm serve JupyterHub's proxy; a machine without them gets the PyPI wheel.
 LOCK := $(if $(and $(shell command -v node),$(shell command -v npm)),.ci/lock/run.lock,.ci/lock/node.lock)
 
-.PHONY: up test lint unit bench bench-decide bench-balance bench-docker lock clean docker-tools base-image
+.PHONY: up test lint unit bench bench-redirect bench-relay bench-decide bench-balance bench-docker lock clean docker-tools base-image
 
 up: $(VENV)/.ready
 	@$(BIN)/binder-federation up --config config/local.yaml $(ARGS)
@@ -42,8 +42,13 @@ base-image: $(BIN)/uv docker-tools
 	members/buildpacks/import-base-image "$$work/base.tar" $(BASE_IMAGE) $(NOTEBOOK_IMAGE) && \
 	echo "Made $(BASE_IMAGE) for repositories, and $(NOTEBOOK_IMAGE) for their Dockerfiles."
 
-bench: $(VENV)/.ready
-	@$(BIN)/python -m benchmarks.front_door
+bench: bench-redirect bench-relay
+
+bench-redirect: $(VENV)/.ready  ## redirects per second of one process, beside a bare aiohttp server; 20 s
+	@$(BIN)/python -m benchmarks.redirect
+
+bench-relay: $(VENV)/.ready  ## 1,000 streams through one process, beside the same from the member itself; 90 s
+	@$(BIN)/python -m benchmarks.relay
 
 bench-decide: $(VENV)/.ready  ## the cost of one routing decision, by the number of members
 	@$(BIN)/python -m benchmarks.decide

@@ -6,6 +6,7 @@ Run as `python -m benchmarks.servers member|bare`; it prints the port it got and
 from __future__ import annotations
 
 import asyncio
+import random
 import sys
 import time
 from collections.abc import Callable
@@ -13,12 +14,13 @@ from collections.abc import Callable
 import uvloop
 from aiohttp import web
 
-EVENTS = 400
-PAUSE = 0.002  # seconds between two events: a lively build log
+LINE = 100  # bytes of a build log's line
+ROOM = {"total_pods": 0, "quota": 10_000_000}  # seats that no load can fill
 
 
 async def _health(_: web.Request) -> web.Response:
-    return web.json_response({"ok": True, "checks": [{"service": "JupyterHub API", "ok": True}]})
+    checks = [{"service": "JupyterHub API", "ok": True}, {"service": "Pod quota", "ok": True, **ROOM}]
+    return web.json_response({"ok": True, "checks": checks})
 
 
 async def _versions(_: web.Request) -> web.Response:
@@ -26,13 +28,18 @@ async def _versions(_: web.Request) -> web.Response:
 
 
 async def _build(request: web.Request) -> web.StreamResponse:
-    """Log lines stamped with the machine's monotonic clock, then `ready`."""
+    """`events` log lines, each with the machine's monotonic clock, then `ready`.
+
+    They come `pause` seconds apart on average and at random, as lines of builds do: streams that were opened together
+    would else write together for ever.
+    """
+    events, pause = int(request.query["events"]), float(request.query["pause"])
     response = web.StreamResponse(headers={"content-type": "text/event-stream", "cache-control": "no-cache"})
     await response.prepare(request)
-    for _ in range(EVENTS):
-        stamp = time.monotonic_ns()
-        await response.write(b'data: {"phase": "building", "message": "%d"}\n\n' % stamp)
-        await asyncio.sleep(PAUSE)
+    for _ in range(events):
+        await asyncio.sleep(pause * random.uniform(0.5, 1.5))
+        message = b"%d" % time.monotonic_ns()
+        await response.write(b'data: {"phase": "building", "message": "%s"}\n\n' % message.ljust(LINE))
     await response.write(
         b'data: {"phase": "ready", "message": "", "url": "http://127.0.0.1/", "token": ""}\n\n'
     )
@@ -48,12 +55,12 @@ def member() -> web.BaseRunner:
 
 
 def bare() -> web.BaseRunner:
-    """The least that aiohttp can do: its low-level server with one handler that redirects."""
+    """The least that aiohttp can do: its low-level server with one handler that answers a constant 307."""
 
-    async def redirect(request: web.BaseRequest) -> web.Response:
+    async def redirect(_: web.BaseRequest) -> web.Response:
         return web.Response(
             status=307,
-            headers={"Location": "http://127.0.0.1" + request.path_qs, "Access-Control-Allow-Origin": "*"},
+            headers={"Location": "http://127.0.0.1/build/", "Access-Control-Allow-Origin": "*"},
         )
 
     return web.ServerRunner(web.Server(redirect, access_log=None))
@@ -62,7 +69,7 @@ def bare() -> web.BaseRunner:
 async def main(make: Callable[[], web.BaseRunner]) -> None:
     runner = make()
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", 0, backlog=1024)
     await site.start()
     print(runner.addresses[0][1], flush=True)
     await asyncio.to_thread(sys.stdin.read)

@@ -12,6 +12,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from federation.core.facts import (
     AttemptEnded,
+    BlindnessChanged,
+    CanaryEnded,
     Chosen,
     ConfigurationRefused,
     Fact,
@@ -19,7 +21,9 @@ from federation.core.facts import (
     LookFailed,
     LoopFailed,
     Outcome,
+    Overdue,
     Reconfigured,
+    Redirected,
     StateChanged,
 )
 from federation.core.launchkey import shown
@@ -63,14 +67,39 @@ class FactLog:
 
     def listen(self, fact: Fact) -> None:
         match fact:
+            case Redirected():  # the commonest by far in its mode, so it comes first
+                if self._debug:
+                    self._log.debug("launch redirected", **_about(fact.launch), member=fact.view.member.name)
+            case StateChanged() | LookFailed() | CanaryEnded():
+                self._member(fact)
+            case AttemptEnded() | LaunchEnded() | Chosen() | Overdue():
+                self._launch(fact)
+            case BlindnessChanged() | Reconfigured() | ConfigurationRefused() | LoopFailed():
+                self._own(fact)
+            case _:
+                pass
+
+    def _member(self, fact: StateChanged | LookFailed | CanaryEnded) -> None:
+        match fact:
             case StateChanged():
                 write = self._log.info if fact.after is State.HEALTHY else self._log.warning
                 states = {"was": fact.before.value, "is": fact.after.value}
                 write("member changed", member=fact.member, **states, reason=fact.reason)
             case LookFailed():
                 self._log.warning("member looked bad", member=fact.member, reason=fact.reason)
-            case AttemptEnded() | LaunchEnded() | Chosen():
-                self._launch(fact)
+            case CanaryEnded():
+                write = self._log.info if fact.outcome is Outcome.READY else self._log.warning
+                how = {"outcome": fact.outcome.value, "cause": fact.cause, "why": shown(fact.why)}
+                about = {**_about(fact.launch), "member": fact.member, "seconds": round(fact.seconds, 3)}
+                write("canary ended", **about, **how)
+
+    def _own(self, fact: BlindnessChanged | Reconfigured | ConfigurationRefused | LoopFailed) -> None:
+        match fact:
+            case BlindnessChanged(since, reason):
+                if since is None:
+                    self._log.info("front door sees its members again", reason=reason)
+                else:
+                    self._log.error("front door is blind", reason=reason)
             case Reconfigured():
                 names = {"added": fact.added, "removed": fact.removed, "changed": fact.changed}
                 self._log.info("configuration taken over", **names)
@@ -81,8 +110,17 @@ class FactLog:
             case LoopFailed():
                 self._log.error("fault", where=fact.where, exc_info=fact.error)
 
-    def _launch(self, fact: AttemptEnded | LaunchEnded | Chosen) -> None:
+    def _launch(self, fact: AttemptEnded | LaunchEnded | Chosen | Overdue) -> None:
         match fact:
+            case Overdue():
+                self._log.warning(
+                    "launch stands still",
+                    **_about(fact.launch),
+                    member=fact.member,
+                    attempt=fact.attempt,
+                    phase=fact.phase,
+                    seconds=round(fact.seconds, 3),
+                )
             case AttemptEnded(outcome=Outcome.LOST):
                 self._log.warning(
                     "launch lost by member",
@@ -93,7 +131,7 @@ class FactLog:
                     why=shown(fact.why),
                     seconds=round(fact.seconds, 3),
                 )
-            case LaunchEnded() if self._debug or fact.outcome is not Outcome.REDIRECTED:
+            case LaunchEnded():
                 self._log.info(
                     "launch ended",
                     **_about(fact.launch),

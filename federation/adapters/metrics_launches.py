@@ -11,12 +11,23 @@ from collections.abc import Iterable, Iterator
 from prometheus_client import Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from federation.core.facts import AttemptEnded, Chosen, Fact, LaunchEnded, Outcome, Overdue, PhaseEnded
+from federation.core.facts import (
+    AttemptEnded,
+    CanaryEnded,
+    Chosen,
+    Fact,
+    LaunchEnded,
+    Outcome,
+    Overdue,
+    PhaseEnded,
+    Redirected,
+)
 from federation.core.model import Decision
 
 READY_BUCKETS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
 WAITED_BUCKETS = (1, 5, 15, 30, 60, 120, 300, 600)
 PHASE_BUCKETS = (0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 600, 1800)
+HANDED_OVER = (Outcome.REDIRECTED.value, "redirected")
 PHASES = frozenset(
     {"waiting", "fetching", "building", "pushing", "unknown", "built", "launching", "ready", "failed"}
 )
@@ -32,6 +43,7 @@ class LaunchSeries:
         self._sent: Counts = Counter()
         self._attempts: Counts = Counter()
         self._overdue: Counts = Counter()
+        self._canaries: Counts = Counter()
         self._launches: Counts = Counter()
         self._ready = Histogram(
             "federation_launch_ready_seconds",
@@ -57,6 +69,12 @@ class LaunchSeries:
 
     def listen(self, fact: Fact) -> None:
         match fact:
+            case Redirected():  # the commonest by far in its mode, so it comes first
+                name = fact.view.member.name
+                asked = fact.launch.prefer == name
+                reason = "asked" if asked else "load_balancer" if fact.view.refusal is None else "last_resort"
+                self._sent[name, reason] += 1
+                self._launches[HANDED_OVER] += 1
             case Chosen(decision, _, member, attempt):
                 self._sent[member, _reason(decision, member, attempt)] += 1
             case PhaseEnded(member, phase, seconds):
@@ -65,6 +83,8 @@ class LaunchSeries:
                 self._overdue[fact.member, _known(fact.phase)] += 1
             case AttemptEnded():
                 self._attempts[fact.member, fact.outcome.value, fact.cause] += 1
+            case CanaryEnded():
+                self._canaries[fact.member, fact.outcome.value] += 1
             case LaunchEnded():
                 self._ended(fact)
             case _:
@@ -119,6 +139,12 @@ class LaunchSeries:
             "Launches that stood still on a member for longer than launches do there.",
             ["member", "phase"],
             _of(names, self._overdue),
+        )
+        yield counter(
+            "federation_canaries",
+            "Launches of our own by how they ended.",
+            ["member", "outcome"],
+            _of(names, self._canaries),
         )
 
 

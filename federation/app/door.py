@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,22 +17,26 @@ from federation.adapters.metrics import FederationMetrics
 from federation.adapters.probe import HttpProber
 from federation.adapters.prometheus import PrometheusSource
 from federation.adapters.scrape import MetricsScraper
+from federation.adapters.session_end import HttpSessionEnd
 from federation.adapters.transport import open_session
+from federation.adapters.view_file import ViewFile
 from federation.app.launching import Parts, launching, new_id
 from federation.core.facts import ConfigurationRefused, Fact, Listener
 from federation.core.policies import Dice
 from federation.core.rules import HealthRules, PrometheusRules, Settings
+from federation.service.canary import Canaries
 from federation.service.decisions import Decisions
 from federation.service.dispatch import Dispatcher
 from federation.service.heartbeat import heartbeat
 from federation.service.monitor import Monitor
 from federation.service.patience import Patience
 from federation.service.pool import Pool
-from federation.service.ports import Clock
+from federation.service.ports import Clock, Line, MemberStreams
 from federation.service.refs import Refs
 from federation.service.retry_budget import RetryBudget
 from federation.service.shares import RecentChoices
 from federation.service.signals import SignalWatch, Sources
+from federation.service.view_keeper import ViewKeeper
 from federation.service.waiting_room import WaitingRoom
 from federation.settings import SettingsError, load
 from federation.web.keys import Running
@@ -47,17 +51,19 @@ class FrontDoor:
         self.dice = dice
         self.pool = Pool(settings, clock, dice)
         self.log = FactLog(settings.log)
-        self.waiting_elsewhere: Callable[[], int] = lambda: 0  # in other processes of this front door
         self.choices = RecentChoices(clock)
-        self.metrics = FederationMetrics(self.pool, self.choices, clock, waiting=self.waiting)
+        self.metrics = FederationMetrics(self.pool, self.choices, clock, waiting=lambda: self.line.waiting)
         self.refs = Refs(FollowedRefs(lambda: self.settings().refs), self.tell)
         self.dispatcher = Dispatcher(self.pool, self.settings, dice, self.refs)
         self.patience = Patience()
         self.budget = RetryBudget(self.settings, time.monotonic)
         self.room = WaitingRoom(self.settings, time.monotonic)
+        self.line: Line = self.room  # all who wait, which may be elsewhere
         self.pool.when_stirred(self.room.stir)
         self.decision_log = DecisionLog(lambda: self.settings().decisions.file, self.tell)
-        self.decisions = Decisions(self.settings, clock, ended=self.decision_log.write)
+        self.decisions = Decisions(
+            self.settings, clock, explain=self.dispatcher.explain, ended=self.decision_log.write
+        )
         self._listeners: list[Listener] = [
             self.pool.listen,
             self.patience.listen,
@@ -73,10 +79,6 @@ class FrontDoor:
     def settings(self) -> Settings:
         """The configuration in force."""
         return self.running.settings
-
-    def waiting(self) -> int:
-        """Launches that wait for a seat, here and elsewhere."""
-        return self.room.waiting + self.waiting_elsewhere()
 
     def subscribe(self, listener: Listener) -> None:
         """One more listener, after all others."""
@@ -103,12 +105,12 @@ class FrontDoor:
                 clock=self.clock,
                 new_id=new_id,
             )
-            await held.enter_async_context(launching(app, parts))
-            await self._watch(held)
+            await self._watch(held, await held.enter_async_context(launching(app, parts)))
             yield
 
-    async def _watch(self, held: AsyncExitStack) -> None:
-        """Starts what keeps the view of the members: looks, signals, and the time that goes by."""
+    async def _watch(self, held: AsyncExitStack, streams: MemberStreams) -> None:
+        """Starts what keeps the view of the members: looks, signals, launches of our own, and the time that goes by."""
+        await held.enter_async_context(ViewKeeper(self.pool, ViewFile(), self.settings, self.tell))
         prober = HttpProber(await held.enter_async_context(open_session()), self._health, self.clock)
         monitor = Monitor(self.pool, prober, self.settings, self.dice, self.tell)
         prometheus = PrometheusSource(self._prometheus, self.clock)
@@ -116,7 +118,9 @@ class FrontDoor:
         scraper = MetricsScraper(await held.enter_async_context(open_session()), self._prometheus, self.clock)
         sources = Sources(prometheus, scraper)
         signals = SignalWatch(sources, self.settings, self.clock, self.dice, self.tell, self.pool.signalled)
-        for watch in (monitor, signals):
+        session_end = HttpSessionEnd(await held.enter_async_context(open_session()))
+        canaries = Canaries(self.pool, streams, session_end, self.settings, self.tell)
+        for watch in (monitor, signals, canaries):
             self._listeners.append(watch.listen)
             held.callback(self._listeners.remove, watch.listen)
             await held.enter_async_context(watch)

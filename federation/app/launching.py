@@ -79,13 +79,14 @@ class Parts:
 
 
 @asynccontextmanager
-async def launching(app: web.Application, parts: Parts) -> AsyncIterator[None]:
-    """Launches can begin as long as the block lasts; those under way are ended with it."""
+async def launching(app: web.Application, parts: Parts) -> AsyncIterator[MemberStreams]:
+    """Launches can begin as long as the block lasts; those under way are ended with it. Gives the way to members."""
     async with open_session() as session:
-        launcher = Launcher(parts.around(HttpMemberStreams(session, parts.rules, parts.member_token)))
+        streams = HttpMemberStreams(session, parts.rules, parts.member_token)
+        launcher = Launcher(parts.around(streams))
         relays = Relays(launcher.relay, parts.tell, new_id=parts.new_id, grace=AWAY)
         app[launch.LAUNCHER], app[launch.RELAYS] = launcher, relays
         try:
-            yield
+            yield streams
         finally:
             await relays.close()

@@ -23,6 +23,7 @@ from federation.core.rules import Settings
 from federation.service.ports import Clock, Members
 from federation.settings import load
 from federation.web import api, badges, decisions, launch, middleware, pages, status
+from federation.web.front import FrontRunner
 from federation.web.keys import POOL, RUNNING, Running
 
 SHUTDOWN = 5.0  # seconds for requests that are not streams
@@ -40,6 +41,7 @@ def make_app(
     door = FrontDoor(settings, clock or SystemClock(), dice)
     app = bare_app(door.running, door.pool, door.clock)
     app[FRONT_DOOR] = door
+    app[status.ROOM] = door.room
     app[decisions.DISPATCHER] = door.dispatcher
     app[decisions.DECISIONS] = door.decisions
     app[api.CHOICES] = door.choices
@@ -68,9 +70,9 @@ def pages_for_people() -> list[web.RouteDef]:
     return [*badges.routes(), *status.routes(), *pages.routes()]
 
 
-def make_runner(app: web.Application) -> web.AppRunner:
+def make_runner(app: web.Application) -> FrontRunner:
     """What serves the application, with the limits of a front door."""
-    return web.AppRunner(
+    return FrontRunner(
         app,
         access_log=None,
         handler_cancellation=True,

@@ -28,7 +28,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from federation.core.blame import AGAINST_THE_MEMBER, SHARED, Blame, blame
-from federation.core.facts import AttemptEnded, Outcome
+from federation.core.facts import AttemptEnded, CanaryEnded, Outcome
 from federation.core.model import Tally
 
 WINDOW = 1800.0  # seconds until an outcome says nothing of the present
@@ -84,7 +84,7 @@ class Opinion:
 WELL = Opinion()
 
 
-def sample_of(fact: AttemptEnded, at: float) -> Sample | None:
+def sample_of(fact: AttemptEnded | CanaryEnded, at: float) -> Sample | None:
     """What an attempt says of its member; None when it says nothing."""
     good = fact.outcome is Outcome.READY
     whose = blame(fact.outcome, fact.cause)
@@ -119,6 +119,13 @@ def confirmed(evidence: Evidence, launch: int) -> Evidence:
             replace(one, confirmed=True) if isinstance(one, Sample) and _failure_of(one, launch) else one
             for one in evidence.ended
         )
+    )
+
+
+def mended(evidence: Evidence, launch: int, now: float) -> bool:
+    """Whether this launch was ready on the member lately: where it fails, that is no fault of its repository."""
+    return any(
+        isinstance(one, Sample) and one.good and one.launch == launch for one in _recent(evidence, now)
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from federation.core.model import Decision, Launch, State
+from federation.core.model import Decision, Launch, MemberView, State
 
 
 class Outcome(StrEnum):
@@ -77,6 +77,20 @@ class AttemptEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class CanaryEnded:
+    """A launch of ours on one member, which no visitor asked for. `id` is below 0, and one for all launches of a spec:
+    on whichever member it runs, it is to do the same. The rest is as in `AttemptEnded`."""
+
+    member: str
+    id: int
+    launch: Launch
+    outcome: Outcome
+    cause: str
+    why: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class LaunchEnded:
     """One click, over all its members. `member` is the one that finished it or the last one tried, None if there
     was none. `seconds` begin at the click; `waited` of them went by in the waiting room. `decision` is the one that
@@ -101,6 +115,18 @@ class Chosen:
     id: int
     member: str
     attempt: int
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Redirected:
+    """A launch was handed to the member of `view`, which is its end here: `Chosen` and `LaunchEnded` in one. `views`
+    are the members as they stood, so that whoever wants the reasons can work them out later."""
+
+    launch: Launch
+    id: int
+    view: MemberView
+    views: tuple[MemberView, ...]
     at: float = 0.0
 
 
@@ -141,8 +167,10 @@ Fact = (
     | PhaseEnded
     | Overdue
     | AttemptEnded
+    | CanaryEnded
     | LaunchEnded
     | Chosen
+    | Redirected
     | BlindnessChanged
     | Reconfigured
     | ConfigurationRefused

@@ -12,7 +12,7 @@ from itertools import takewhile
 from typing import Protocol
 
 from federation.core.decisions import Record, Told, concerns, wanted
-from federation.core.facts import AttemptEnded, Chosen, Fact, LaunchEnded, Outcome, Overdue
+from federation.core.facts import AttemptEnded, Chosen, Fact, LaunchEnded, Outcome, Overdue, Redirected
 from federation.core.model import Decision, Launch, MemberView
 from federation.service.dispatch import InForce
 from federation.service.ports import Clock
@@ -87,6 +87,8 @@ class Decisions:
 
     def listen(self, fact: Fact) -> None:
         match fact:
+            case Redirected():
+                self.handed(fact)
             case Chosen():
                 story = self._known(fact.id) or self._begun(fact.id, fact.decision.launch, fact.at)
                 story.told.append(fact)

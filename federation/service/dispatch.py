@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 
 from federation.core.facts import Fact
-from federation.core.model import Decision, Launch
+from federation.core.model import Decision, Launch, MemberView
 from federation.core.phases import Event
 from federation.core.policies import Dice
-from federation.core.routing import decide
+from federation.core.routing import choose, decide
 from federation.core.rules import Settings
+from federation.core.snapshot import snapshot
 from federation.service.holders import Holders
 from federation.service.joining import Joining
 from federation.service.ports import Members
@@ -59,6 +60,22 @@ class Dispatcher:
     def listen(self, fact: Fact) -> None:
         """A listener: forgets members that are gone."""
         self._holders.listen(fact)
+
+    def choose(self, launch: Launch) -> int | None:
+        """The index in the pool's snapshot of the member that comes first, without the reasons; None when no member can
+        take the launch. For launches whose end is not seen: nothing is known of their builds."""
+        return choose(
+            launch,
+            self._pool.snapshot(),
+            rules=self._in_force().policy,
+            dice=self._dice,
+            taken=self._pool.taken,
+        )
+
+    def explain(self, launch: Launch, views: Sequence[MemberView]) -> Decision:
+        """What `choose` decided, when the members stood like this."""
+        rules = self._in_force().policy
+        return decide(launch, snapshot(views, rules), rules=rules, dice=self._dice)
 
     def under_way(self, launch: Launch, member: str) -> AbstractContextManager[Callable[[], None]]:
         """Further launches of this version go to the member as well, until the function is called or the block

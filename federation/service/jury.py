@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from federation.core import evidence, intake, quorum
 from federation.core import seats as seating
 from federation.core.blame import Blame, blame
-from federation.core.facts import AttemptEnded, LaunchEnded, Outcome
+from federation.core.facts import AttemptEnded, CanaryEnded, LaunchEnded, Outcome
 from federation.core.health import Event
 from federation.core.model import TAKING, Operation, State
 from federation.service.seat import Seat
@@ -24,7 +25,7 @@ class Jury:
         self._seats = seats
         self._move = move
 
-    def heard(self, fact: AttemptEnded, now: float) -> Seat | None:
+    def heard(self, fact: AttemptEnded | CanaryEnded, now: float) -> Seat | None:
         """One launch on one member has ended. The seat that it speaks of, None when that is gone."""
         seat = self._seats.get(fact.member)
         if seat is None:
@@ -32,7 +33,9 @@ class Jury:
         whose = blame(fact.outcome, fact.cause)
         of_old = fact.outcome is not Outcome.READY and _begun_before_its_return(fact, seat, now)
         if not of_old and (sample := evidence.sample_of(fact, now)) is not None:
-            seat.evidence = evidence.added(seat.evidence, sample)
+            others = (other.evidence for other in self._seats.values() if other is not seat)
+            mended = any(evidence.mended(other, fact.id, now) for other in others)
+            seat.evidence = evidence.added(seat.evidence, replace(sample, confirmed=mended))
         if fact.outcome is Outcome.READY:
             for other in self._seats.values():
                 if other is not seat:
@@ -105,7 +108,7 @@ def _carries(seat: Seat) -> bool:
     return takes and Operation.LAUNCH not in seat.look.lost
 
 
-def _begun_before_its_return(fact: AttemptEnded, seat: Seat, now: float) -> bool:
+def _begun_before_its_return(fact: AttemptEnded | CanaryEnded, seat: Seat, now: float) -> bool:
     """Whether the launch began before the member came back from its ejection: its end tells of that time."""
     back = seat.standing.state in (State.TRIAL, State.RECOVERING)
     return back and 0 <= now - seat.standing.since < fact.seconds

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from itertools import count
 
 from federation.core.errors import LaunchError
-from federation.core.facts import Chosen, LaunchEnded, Outcome
+from federation.core.facts import LaunchEnded, Outcome, Redirected
 from federation.core.model import Decision, Launch, Member
 from federation.service.audience import Audience
 from federation.service.own_events import nobody
@@ -19,6 +19,7 @@ class Launcher:
 
     def __init__(self, around: Surroundings) -> None:
         self._around = around
+        self._pool = around.pool
         self._dispatcher = around.dispatcher
         self._tell = around.tell
         self._ids = count(1)
@@ -27,17 +28,23 @@ class Launcher:
         """The member that this launch would be handed to. Raises `LaunchError` when none can take it."""
         return _first_of(self._dispatcher.decide(launch))
 
+    def hand_over(self, launch: Launch) -> Member | None:
+        """The member that this launch is handed to; None, and nothing told, when none can take it."""
+        index = self._dispatcher.choose(launch)
+        if index is None:
+            return None
+        views = self._pool.snapshot().views
+        self._pool.handed(index)
+        self._tell(Redirected(launch, next(self._ids), views[index], views, self._around.clock.now()))
+        return views[index].member
+
     def redirect(self, launch: Launch) -> Member:
         """The member that this launch is handed to. Raises `LaunchError` when none can take it."""
-        id = next(self._ids)
-        decision = self._dispatcher.decide(launch)
-        try:
-            member = _first_of(decision)
-        except LaunchError:
+        member = self.hand_over(launch)
+        if member is None:
+            decision, id = self._dispatcher.decide(launch), next(self._ids)
             self._tell(LaunchEnded(launch, id, Outcome.FAILED, None, 0, "no_member", 0.0, decision=decision))
-            raise
-        self._tell(Chosen(decision, id, member.name, 1))
-        self._tell(LaunchEnded(launch, id, Outcome.REDIRECTED, member.name, 1, "redirected", 0.0))
+            raise LaunchError(nobody(decision))
         return member
 
     def relay(self, launch: Launch, visitor: Visitor, audience: Audience) -> AsyncGenerator[Frame, None]:

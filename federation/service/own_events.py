@@ -64,9 +64,13 @@ def nobody(decision: Decision) -> str:
 
 
 def reasons(decision: Decision) -> str:
-    """Why each member was passed by."""
-    causes = "; ".join(f"{excluded.name}: {excluded.reason}" for excluded in decision.exclusions)
-    return causes or "There is none"
+    """Why no member takes this launch now, one by one; those that it only might have tried come first."""
+    left = [(one.view.member.name, one.note) for one in decision.candidates]
+    causes = [
+        f"{name}: {note if decision.last_resort else 'others wait for its seats'}" for name, note in left
+    ]
+    causes += [f"{excluded.name}: {excluded.reason}" for excluded in decision.exclusions]
+    return "; ".join(causes) or "There is none"
 
 
 def nobody_left(lost: Mapping[str, str]) -> str:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
-from federation.core import doubt
+from federation.core import doubt, saved
 from federation.core.evidence import WELL, cleared
 from federation.core.facts import (
     AttemptEnded,
     BlindnessChanged,
+    CanaryEnded,
     Fact,
     LaunchEnded,
     Listener,
@@ -121,7 +123,9 @@ class Pool:
     def listen(self, fact: Fact) -> None:
         """A listener for how launches end."""
         match fact:
-            case AttemptEnded() if (seat := self._jury.heard(fact, self._clock.now())) is not None:
+            case AttemptEnded() | CanaryEnded() if (
+                seat := self._jury.heard(fact, self._clock.now())
+            ) is not None:
                 self._renewed(seat)
                 self._stir()
             case LaunchEnded(outcome=Outcome.FAILED):
@@ -199,6 +203,27 @@ class Pool:
             changed=tuple(changed),
         )
 
+    # Over a restart.
+
+    def saved(self) -> Mapping[str, Any]:
+        """What is worth keeping of all members, as a document."""
+        return saved.document({name: seat.kept() for name, seat in self._seats.items()})
+
+    def restore(self, document: object) -> None:
+        """Takes back what was kept of members that are where they were and were not seen yet. Raises ValueError
+        when the document is none."""
+        now = self._clock.now()
+        for name, kept in saved.read(document).items():
+            seat = self._seats.get(name)
+            if seat is None or seat.member.url != kept.url or seat.look.seen is not None:
+                continue
+            seat.recall(kept, now)
+            if not seat.drained:
+                standing, seat.reason = saved.on_start(kept, self._settings.health, now)
+                self._enter(seat, standing, seat.reason)
+            self._renew(seat)
+        self._publish()
+
     def _fresh(self, member: Member) -> Seat:
         seat = Seat(member, self._clock.now())
         if member.weight <= 0:
@@ -258,6 +283,10 @@ class Pool:
             seen = (seat.look.silent_since is None and seat.look.seen is not None for seat in asked.values())
             if any(seen) or not asked:
                 self._blind_since = None
+                for each in asked.values():
+                    if each.reason == BLIND:
+                        each.reason = ""
+                        self._renew(each)
                 self._tell(BlindnessChanged(None, "a member answers again"))
             return
         silences = {

@@ -39,6 +39,10 @@ class Members(Protocol):
     def taken(self) -> Sequence[int]:
         """Launches that were handed over since the snapshot was made, by the index of the view."""
 
+    @property
+    def blind_since(self) -> float | None:
+        """Since when all members seem to have failed at once; None when the view is to be believed."""
+
     def views(self) -> tuple[MemberView, ...]:
         """All members in the order of the configuration. Costs nothing."""
 
@@ -126,6 +130,22 @@ class MemberStreams(Protocol):
         """
 
 
+class SessionEnd(Protocol):
+    async def end(self, url: str, token: str) -> None:
+        """Asks the server of a session, at the address and with the token that its `ready` gave, to end itself.
+        Bounded, and never raises: one that cannot be asked is left to its hub, which ends what is idle."""
+
+
+class ViewStore(Protocol):
+    """Both are bounded in time and raise OSError when the file cannot be had, or takes too long."""
+
+    async def read(self, path: str) -> object:
+        """The document that was kept last, None when there is no file. Raises ValueError when it is none."""
+
+    async def write(self, path: str, document: Mapping[str, Any]) -> None:
+        """Keeps the document in place of the one before: whole, or not at all."""
+
+
 class Patience(Protocol):
     def limit(self, member: str, phase: str, default: float) -> float:
         """For how many seconds a launch may stand still in this phase on this member; `default` as long as too
@@ -162,6 +182,18 @@ class WaitingRoom(Protocol):
         `enter` is called when it is this launch's turn, any number of times; it decides and takes a seat in one
         step, or gives None. Raises `RoomFull` and `WaitedTooLong`. Closing the generator leaves the room at once.
         """
+
+
+class Line(Protocol):
+    """Those who wait for a seat."""
+
+    @property
+    def waiting(self) -> int:
+        """Launches that wait now."""
+
+    @property
+    def longest(self) -> float:
+        """Seconds that the one who came first of them has waited."""
 
 
 class Clock(Protocol):

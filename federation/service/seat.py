@@ -16,6 +16,7 @@ from federation.core.health import Standing
 from federation.core.model import Check, Member, MemberView, Operation, Seats, Signal, State, nothing
 from federation.core.routing import refusal
 from federation.core.rules import Settings
+from federation.core.saved import Kept, seats_now
 from federation.service.leases import Ledger
 
 UNSEEN = Standing()
@@ -130,6 +131,18 @@ class Seat:
         if state is State.TRIAL:  # its one launch is under way even when its numbers show it already
             asked = replace(view, leases=max(view.leases, self.ledger.under_way))
         self.view = replace(view, refusal=refusal(asked, self.headroom))
+
+    def kept(self) -> Kept:
+        """What of it is worth keeping over a restart."""
+        look = self.look
+        return Kept(
+            self.member.url, self.standing, self.reason, self.learned, look.versions, look.seats, look.seen
+        )
+
+    def recall(self, kept: Kept, now: float) -> None:
+        """Takes back what it told before the start; its standing is the pool's matter."""
+        self.look = Look(seats=seats_now(kept, now), versions=kept.versions, seen=kept.seen)
+        self.learned = kept.learned
 
     def _factor(self, view: MemberView, settings: Settings, now: float) -> float:
         """What evidence, free seats and slow start leave of the operator's weight."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 
-from federation.core.facts import Chosen, Fact
+from federation.core.facts import Chosen, Fact, Redirected
 from federation.service.ports import Clock
 
 SPAN = 60  # seconds that are counted as one
@@ -19,8 +19,13 @@ class RecentChoices:
         self._spans: deque[tuple[int, Counter[str]]] = deque(maxlen=SPANS)
 
     def listen(self, fact: Fact) -> None:
-        if isinstance(fact, Chosen):
-            self.count(fact.member)
+        match fact:
+            case Chosen(member=member):
+                self.count(member)
+            case Redirected(view=view):
+                self.count(view.member.name)
+            case _:
+                pass
 
     def count(self, member: str) -> None:
         """One more launch, or a further attempt of one, went to this member now."""

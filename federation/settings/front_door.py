@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from federation.core.errors import LaunchError
 from federation.core.launchkey import parse_spec
@@ -60,6 +60,12 @@ def _signal(name: str) -> str:
     return name
 
 
+def _headroom(value: Any) -> Any:
+    if value == "auto" or (type(value) is int and value >= 0):
+        return value
+    raise ValueError("auto, or a number of seats from 0")
+
+
 def _spec(text: str) -> str:
     try:
         parse_spec(text)
@@ -69,6 +75,7 @@ def _spec(text: str) -> str:
 
 
 Spec = Annotated[str, AfterValidator(_spec)]
+Headroom = Annotated[Literal["auto"] | Annotated[int, Field(ge=0)], BeforeValidator(_headroom)]
 SignalName = Annotated[str, AfterValidator(_signal)]
 Policy = Annotated[str, AfterValidator(_policy), Field(json_schema_extra={"enum": list(POLICIES)})]
 ProviderId = Annotated[str, AfterValidator(_provider), Field(json_schema_extra={"enum": list(BY_ID)})]
@@ -94,13 +101,13 @@ class PolicySection(Section):
     """rendezvous: a repository keeps its member; random: weighted dice."""
     balance_factor: Annotated[float, Field(ge=1, le=10, strict=True)] = 1.25
     """A member with more than so many times its fair share of the load is passed over."""
-    headroom: Literal["auto"] | Annotated[int, Field(ge=0, strict=True)] = "auto"
+    headroom: Headroom = "auto"
     """Seats of each member that are left alone; auto: as many as others may take before its numbers show it."""
 
 
 class CanarySection(Section):
     spec: Spec
-    """What is launched, as in a launch link: provider/…/ref. Its server is not used; hubs cull it as idle."""
+    """What is launched, as in a launch link: provider/…/ref. Its server is not used, and asked to end itself."""
     every: Duration = 600.0
     """A member without a launch for so long gets one of ours."""
 

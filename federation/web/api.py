@@ -46,13 +46,17 @@ async def active_hosts(request: web.Request) -> web.Response:
 
 
 async def health(request: web.Request) -> web.Response:
-    """BinderHub's shape: 503 only when no member can take a launch; one member alone decides nothing."""
+    """BinderHub's shape: 503 only when no member can take a launch; one member alone decides nothing. A front door
+    that sees no member goes on by its last good view, and is as well as that."""
+    pool = request.app[POOL]
     checks = []
-    for view in request.app[POOL].views():
+    for view in pool.views():
         reason = view.refusal
         told = {"service": view.member.name, "ok": reason is None, "_ignore_failure": True}
         checks.append(told if reason is None else {**told, "reason": reason})
     ok = any(check["ok"] for check in checks)
+    if pool.blind_since is not None:
+        checks.append({"service": "Own view", "ok": False, "_ignore_failure": True})
     body = {"ok": ok, "checks": [{"service": "Members", "ok": ok}, *checks]}
     return answer(body, status=200 if ok else 503)
 
@@ -69,14 +73,16 @@ async def versions(request: web.Request) -> web.Response:
 
 
 async def members(request: web.Request) -> web.Response:
-    """Every member as the router sees it. A share is one of 1: of launches by weight, of choices lately."""
-    now, views = request.app[CLOCK].now(), request.app[POOL].views()
+    """Every member as the router sees it. A share is one of 1: of launches by weight, of choices lately.
+    `blind_since` tells since when that is the last good view, as no member answers."""
+    now, pool = request.app[CLOCK].now(), request.app[POOL]
+    views = pool.views()
     due = expected(views)
     came = actual(request.app[CHOICES].counts(), due) or dict.fromkeys(due)
     told = [_member(view, now) for view in views]
     for one in told:
         one["share"] = {"expected": due[one["name"]], "actual": came[one["name"]]}
-    return answer({"members": told})
+    return answer({"blind_since": pool.blind_since, "members": told})
 
 
 def _member(view: MemberView, now: float) -> dict[str, Any]:

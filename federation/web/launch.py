@@ -81,12 +81,15 @@ async def build(request: web.Request) -> web.StreamResponse:
             launcher = request.app[LAUNCHER]
             # A HEAD, as link checkers send it, launches nothing and counts as nothing.
             member = launcher.would_take(launch) if request.method == "HEAD" else launcher.redirect(launch)
-            query = f"?{launch.query}" if launch.query else ""
-            location = f"{member.url}{launch.path}{query}"
-            return web.Response(status=307, headers={**CORS, "Location": location})
+            return web.Response(status=307, headers={**CORS, "Location": member.url + target(launch)})
     except LaunchError as error:
         return web.Response(body=_failed(error), headers=STREAM_HEADERS)
     return await _relay(request, launch)
+
+
+def target(launch: Launch) -> str:
+    """Path and query as they travel on to a member."""
+    return f"{launch.path}?{launch.query}" if launch.query else launch.path
 
 
 def accepts_events(request: web.Request) -> bool:

@@ -11,12 +11,15 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from federation.core.model import Check, MemberView, State
+from federation.core.model import Check, MemberView, Operation, State
+from federation.core.routing import health_label
 from federation.core.shares import expected
+from federation.core.verdict import QUOTA_CHECK
+from federation.service.ports import Line
 from federation.web.house import page
 from federation.web.keys import POOL
 
-Refusals = list[str | None]
+ROOM = web.AppKey("room", Line)
 
 # State: symbol, tone, words. The symbol's shape and the words say the same as the colour.
 WORDS = {
@@ -29,30 +32,34 @@ WORDS = {
     State.DRAINED: ("■", "off", "Drained by its operators"),
 }
 FULL = ("◆", "warn", "Full")  # well, but without a free seat
+BLIND = ("◌", "warn", "No member answers. Launches go by the last good view of them.")
 UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
 async def status(request: web.Request) -> web.Response:
-    views = request.app[POOL].views()
-    refusals = [view.refusal for view in views]
+    pool, room = request.app[POOL], request.app[ROOM]
+    views, blind_since = pool.views(), pool.blind_since
     due = expected(views)
     now = time.time()
-    symbol, tone, summary = overall(views, refusals)
+    symbol, tone, summary = BLIND if blind_since is not None else overall(views)
     return page(
         request,
         "status.html",
-        rows=[row(view, why, due[view.member.name], now) for view, why in zip(views, refusals, strict=True)],
+        rows=[row(view, due[view.member.name], now) for view in views],
         symbol=symbol,
         tone=tone,
         summary=summary,
+        blind=None if blind_since is None else {"iso": iso(blind_since), "text": clock(blind_since)},
+        in_line=in_line(room.waiting, room.longest),
         now_iso=iso(now),
-        now_text=datetime.fromtimestamp(now, UTC).strftime("%H:%M:%S UTC"),
+        now_text=clock(now),
     )
 
 
-def overall(views: Sequence[MemberView], refusals: Refusals) -> tuple[str, str, str]:
-    """One symbol, tone and sentence for the whole federation; a refusal is why a member takes no launch."""
-    fit, wanted = refusals.count(None), sum(view.state is not State.DRAINED for view in views)
+def overall(views: Sequence[MemberView]) -> tuple[str, str, str]:
+    """One symbol, tone and sentence for the whole federation."""
+    fit = sum(view.refusal is None for view in views)
+    wanted = sum(view.state is not State.DRAINED for view in views)
     if not views:
         return "▲", "bad", "No member is configured."
     if not fit and any(view.state is State.UNKNOWN for view in views):
@@ -65,10 +72,10 @@ def overall(views: Sequence[MemberView], refusals: Refusals) -> tuple[str, str, 
     return "●", "good", "The member takes launches." if fit == 1 else f"All {fit} members take launches."
 
 
-def row(view: MemberView, refusal: str | None, share: float, now: float) -> dict[str, Any]:
-    full = view.fit and refusal is not None
+def row(view: MemberView, share: float, now: float) -> dict[str, Any]:
+    full = view.state is State.HEALTHY and health_label(view) == QUOTA_CHECK
     symbol, tone, words = FULL if full else WORDS[view.state]
-    reason = refusal or "" if full else view.reason
+    reason = why(view)
     return {
         "name": view.member.name,
         "url": view.member.url,
@@ -86,6 +93,32 @@ def row(view: MemberView, refusal: str | None, share: float, now: float) -> dict
         "checks": [check_row(check) for check in view.checks],
         "versions": list(flat(view.versions)),
     }
+
+
+def why(view: MemberView) -> str:
+    """Why it is in its state and, of one that takes launches, why not all or none now."""
+    refusal = view.refusal or "" if view.fit else ""
+    match view.state:
+        case State.DEGRADED if Operation.BUILD in view.lost:
+            reasons = [f"takes only images that it holds: {view.reason}", refusal]
+        case State.DEGRADED if Operation.LAUNCH not in view.lost:
+            reasons = [view.reason, refusal]
+        case State.TRIAL:
+            reasons = [view.reason, "launches failed there, and the next one decides", refusal]
+        case State.RECOVERING:
+            reasons = [view.reason, f"{100 * view.weight / view.member.weight:.0f} % of its weight", refusal]
+        case _:
+            reasons = [refusal or view.reason]
+    return "; ".join(filter(None, reasons))
+
+
+def in_line(waiting: int, longest: float) -> str:
+    """How many launches wait for a seat, and for how long; empty when none does."""
+    if not waiting:
+        return ""
+    if waiting == 1:
+        return f"1 launch waits for a seat, for {age(longest)}."
+    return f"{waiting} launches wait for a seat, the first for {age(longest)}."
 
 
 def seats(view: MemberView) -> str:
@@ -125,6 +158,10 @@ def age(seconds: float) -> str:
         if count:
             return f"{count} {unit}" + ("s" if count > 1 else "")
     return "a moment"
+
+
+def clock(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S UTC")
 
 
 def iso(at: float) -> str:

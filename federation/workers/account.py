@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from federation.core.facts import AttemptEnded, Chosen, Fact, LaunchEnded, Listener, Outcome, Overdue
+from federation.core.facts import (
+    AttemptEnded,
+    Chosen,
+    Fact,
+    LaunchEnded,
+    Listener,
+    Outcome,
+    Overdue,
+    Redirected,
+)
 from federation.service.leases import Lease
 from federation.service.pool import Pool
 from federation.service.ports import Clock
@@ -50,7 +59,7 @@ class Account:
 
     def __init__(self, books: Books) -> None:
         self.counted = 0  # messages that changed seats
-        self.waiting = 0  # launches that wait for a seat there
+        self.waiting = Waiting(0, 0.0)
         self._books = books
         self._leases: dict[int, Lease] = {}
         self._launches: dict[int, int] = {}  # by the worker's number: ours
@@ -74,8 +83,8 @@ class Account:
             case Showed():
                 books.builds.showed(message)
                 books.pass_on(message)
-            case Waiting(launches):
-                self.waiting = launches
+            case Waiting():
+                self.waiting = message
             case Told(fact):
                 books.tell(self._numbered(fact))
             case _:
@@ -119,8 +128,8 @@ class Account:
                 del self._launches[fact.id]
                 self._last.pop(ended.id, None)
                 return ended
-            case _ if hasattr(fact, "id"):  # a launch that is told whole in one fact
-                return replace(fact, id=next(self._books.numbers))  # type: ignore[call-arg]
+            case Redirected():  # the whole launch in one fact
+                return replace(fact, id=next(self._books.numbers))
             case _:
                 return fact
 

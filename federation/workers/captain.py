@@ -33,6 +33,7 @@ from federation.app.serving import (
 from federation.core.facts import Fact, PhaseEnded, Reconfigured
 from federation.service.heartbeat import heartbeat
 from federation.settings import load
+from federation.web import status
 from federation.workers.account import Account, Books
 from federation.workers.builds import Elsewhere
 from federation.workers.crew import Crew
@@ -56,7 +57,17 @@ class Captain:
         self.crew = Crew(size, self._start, door.tell)
         self._feed = Feed(door.pool, lambda: self.crew.hands)
         door.subscribe(self._listen)
-        door.waiting_elsewhere = lambda: sum(hand.waiting for hand in self.crew.hands)
+        door.line = self
+
+    @property
+    def waiting(self) -> int:
+        """Launches that wait for a seat, in whichever worker."""
+        return sum(hand.waiting.launches for hand in self.crew.hands)
+
+    @property
+    def longest(self) -> float:
+        """Seconds that the one who came first of them has waited."""
+        return max((hand.waiting.longest for hand in self.crew.hands), default=0.0)
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
@@ -127,11 +138,12 @@ async def serve(
             held.callback(one.close)
         folder = Path(tempfile.mkdtemp(prefix="front-door-"))  # nobody else's, as mkdtemp makes it
         held.callback(shutil.rmtree, folder, ignore_errors=True)
+        captain = Captain(door, workers, folder, listening)
+        app[status.ROOM] = captain
         runner = make_runner(app)
         held.push_async_callback(runner.cleanup)
         await runner.setup()
         await web.UnixSite(runner, str(door_of(folder, CAPTAIN))).start()
-        captain = Captain(door, workers, folder, listening)
         await held.enter_async_context(captain.at_work())
         url = url_of(host, listening[0].getsockname()[1])
         say_ready(door, url, workers=workers)

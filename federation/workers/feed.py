@@ -69,6 +69,6 @@ class Feed:
         snapshot, taken = self._pool.snapshot(), tuple(self._pool.taken)
         old = self._newest
         if old is None or old.snapshot is not snapshot or old.taken != taken:
-            shown = Shown(snapshot.views, headrooms(snapshot), taken, snapshot.blind)
+            shown = Shown(snapshot.views, headrooms(snapshot), taken, self._pool.blind_since)
             old = self._newest = _Packed(snapshot, taken, packed(shown), tuple(free_seats(shown)))
         return old

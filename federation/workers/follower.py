@@ -49,12 +49,16 @@ class Follower:
         self._since: deque[tuple[int, str, _More]] = deque()  # message by number, member, what it changes
         members = in_force().members
         views = tuple(MemberView(member) for member in members)
-        self._shown = Shown(views, (0,) * len(views), (0,) * len(views), blind=False)
+        self._shown = Shown(views, (0,) * len(views), (0,) * len(views), blind_since=None)
         self._rooms: list[float] = []  # loads at which this worker's own share is used up
         self._snapshot: Snapshot | None = None
         self.taken: list[int] = []
         self._share_out(0, 1, 0)
         self._publish()
+
+    @property
+    def blind_since(self) -> float | None:
+        return self._shown.blind_since
 
     def views(self) -> tuple[MemberView, ...]:
         return self.snapshot().views
@@ -130,7 +134,11 @@ class Follower:
             for view, headroom in zip(shown.views, shown.headrooms, strict=True)
         ]
         made = snapshot(
-            views, self._in_force().policy, self._snapshot, headrooms=shown.headrooms, blind=shown.blind
+            views,
+            self._in_force().policy,
+            self._snapshot,
+            headrooms=shown.headrooms,
+            blind=shown.blind_since is not None,
         )
         rooms = tuple(map(min, made.rooms, self._rooms))
         self._snapshot = replace(made, rooms=rooms, limits=tuple(map(min, made.limits, rooms)))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from federation.workers.account import Account
 from federation.workers.channel import Channel
-from federation.workers.messages import Picture, Ready, Retire, Stop, Welcome
+from federation.workers.messages import Picture, Ready, Retire, Stop, Waiting, Welcome
 from federation.workers.post import Post
 
 WORKER = (sys.executable, "-m", "federation.workers.worker")
@@ -81,8 +81,8 @@ class Hand:
         return self._account.counted
 
     @property
-    def waiting(self) -> int:
-        """Launches that wait for a seat there."""
+    def waiting(self) -> Waiting:
+        """Those who wait for a seat there."""
         return self._account.waiting
 
     def show(self, picture: Picture) -> None:

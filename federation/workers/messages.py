@@ -71,9 +71,10 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """So many launches wait for a seat in this worker's room now."""
+    """So many launches wait for a seat in this worker's room now, the first of them for so many seconds."""
 
     launches: int
+    longest: float
 
 
 # Both ways: what one worker began, the captain passes on to the others.
@@ -139,7 +140,7 @@ class Shown:
     views: tuple[MemberView, ...]
     headrooms: tuple[int, ...]
     taken: tuple[int, ...]
-    blind: bool
+    blind_since: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ class Worker:
         self.room = WaitingRoom(self.settings, time.monotonic)
         self.budget = RetryBudget(self.settings, time.monotonic)
         self.pool.when_stirred(self.room.stir)
-        self._waiting = 0  # as told to the captain
+        self._waiting = Waiting(0, 0.0)  # as told to the captain
         self.dispatcher = TellingDispatcher(
             self.pool,
             self.settings,
@@ -122,9 +122,10 @@ class Worker:
             yield
 
     def _beat(self) -> None:
-        if self.room.waiting != self._waiting:
-            self._waiting = self.room.waiting
-            self.outbox.add(Waiting(self._waiting))
+        now = Waiting(self.room.waiting, self.room.longest)
+        if now != self._waiting:
+            self._waiting = now
+            self.outbox.add(now)
 
     async def hear(self) -> None:
         """Takes in what the captain says, to its end."""
@@ -215,6 +216,7 @@ async def _served(worker: Worker, post: Post) -> None:
         worker.outbox.add(Ready())
         await worker.ended.wait()
         if worker.retiring is not None:
+            runner.quick = False
             for site in public:
                 await site.stop()
             await _retired(worker, runner)

@@ -17,6 +17,7 @@ from yarl import URL
 from federation.app import FRONT_DOOR, FrontDoor, make_app
 from federation.core.model import Member, State
 from federation.core.rules import HealthRules, LaunchRules, LogRules, RefRules, Settings
+from federation.web.front import FrontRunner
 from federation.web.launch import LAUNCHER
 
 SPEC = "/build/gh/binder-examples/requirements/HEAD"
@@ -206,7 +207,7 @@ class Door:
     async def __aenter__(self) -> Door:
         app = make_app(self.settings)
         self.door: FrontDoor = app[FRONT_DOOR]
-        self.runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=3)
+        self.runner = FrontRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=3)
         await self.runner.setup()
         await web.TCPSite(self.runner, "127.0.0.1", 0).start()
         self.url = URL(f"http://127.0.0.1:{self.runner.addresses[0][1]}")

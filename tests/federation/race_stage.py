@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from door_stage import until
-from without import NoBudget, NoHistory, NoRoom
+from without import NoBudget, NoGit, NoHistory, NoRoom
 
 from federation.core.facts import AttemptEnded, Fact, LaunchEnded
 from federation.core.model import Launch, Member, Seats
@@ -21,6 +21,7 @@ from federation.service.audience import Audience
 from federation.service.dispatch import Dispatcher
 from federation.service.pool import Pool
 from federation.service.ports import Entered, Frame, ProbeResult, T, Visitor
+from federation.service.refs import Refs
 from federation.service.relay_launch import RelayedLaunch, Surroundings
 
 LAUNCH = Launch("gh", "user/repo/HEAD", "gh/user/repo")
@@ -56,8 +57,13 @@ class SpeakingMembers:
 
 
 class Clock:
+    """Stands still unless a test moves it."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+
     def now(self) -> float:
-        return 1000.0
+        return self.time
 
 
 class Line:
@@ -122,7 +128,8 @@ class Races:
         )
         self.facts: list[Fact] = []
         self.streams = SpeakingMembers()
-        self.pool = Pool(self.settings, Clock())
+        self.clock = Clock()
+        self.pool = Pool(self.settings, self.clock)
         if looked_at:
             for name in names:
                 self.seen(name)
@@ -131,12 +138,13 @@ class Races:
         self.patience: Any = NoHistory()
         self.audience = Audience()
         self.audience.join()
-        self._dispatcher = Dispatcher(self.pool, lambda: self.settings, lambda: 0.5)
+        refs = Refs(NoGit(), self.facts.append)
+        self._dispatcher = Dispatcher(self.pool, lambda: self.settings, lambda: 0.5, refs)
 
     def seen(self, name: str, used: int | None = None) -> None:
         """One good look; with `used`, at a member of one seat of which so many are taken."""
         seats = None if used is None else Seats(used, 1)
-        self.pool.observe(ProbeResult(name, 1000.0, True, True, seats=seats))
+        self.pool.observe(ProbeResult(name, self.clock.now(), True, True, seats=seats))
 
     @property
     def leases(self) -> int:
@@ -161,7 +169,7 @@ class Races:
             patience=self.patience,
             in_force=lambda: self.settings,
             tell=self.facts.append,
-            clock=Clock(),
+            clock=self.clock,
         )
         return Told(RelayedLaunch(launch, 7, Visitor("192.0.2.1", "https", "x"), self.audience, around))
 

@@ -1,4 +1,4 @@
-"""What stands in where a front door has no waiting room, no retry budget and no history of its members."""
+"""What stands in where a front door has no waiting room, no retry budget, no git and no history of its members."""
 
 from __future__ import annotations
 
@@ -31,6 +31,13 @@ class NoBudget:
 
     def granted(self) -> bool:
         return True
+
+
+class NoGit:
+    """Cannot tell what any ref means."""
+
+    async def resolve(self, url: str, names: tuple[str, ...]) -> str | None:
+        return None
 
 
 class NoHistory:

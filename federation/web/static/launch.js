@@ -24,6 +24,7 @@ const began = performance.now();
 const leaving = new AbortController();
 let stage = 0;
 let member = "";
+let waits = false; // in line, as no member has a seat
 let lastMessage = "";
 let clock;
 
@@ -57,6 +58,22 @@ function reach(next) {
   if (phase !== "ready") face("building", SAID[phase]);
 }
 
+/** The place in line. It changes often, so the status line and the title tell it, and the log only that it began. */
+function inLine(event) {
+  const said = String(event.message ?? "").trim();
+  if (!waits) {
+    waits = true;
+    member = "";
+    leave($("attempts").lastElementChild);
+    for (const step of STEPS) mark(step, "");
+    mark(STEPS[0], "now");
+    stage = 0;
+    log.mark(`--- ${said} ---`);
+  }
+  say(said);
+  face("building", event.of > 0 ? `Place ${event.position} of ${event.of}` : `Place ${event.position}`);
+}
+
 /** The front door's own event: which member has the launch now, and why. */
 function attempt(event) {
   const said = String(event.message ?? "").trim();
@@ -73,6 +90,7 @@ function attempt(event) {
   list.append(item);
   $("route").hidden = false;
   if (before) log.mark(`--- ${said} ---`);
+  waits = false;
   member = String(event.member);
   for (const step of STEPS) mark(step, "");
   reach(0);
@@ -99,7 +117,8 @@ function named(name, sentence) {
 function take(event) {
   const message = typeof event.message === "string" ? event.message : "";
   if (event.phase === "reconnecting") return reconnecting(event);
-  if (event.member && event.phase === "waiting") return attempt(event);
+  if (event.phase === "waiting" && event.member) return attempt(event);
+  if (event.phase === "waiting" && event.position > 0) return inLine(event);
   if (message) {
     log.write(message.endsWith("\n") || event.phase === "building" ? message : message + "\n");
     lastMessage = message.trim() || lastMessage;

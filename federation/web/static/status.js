@@ -1,7 +1,7 @@
 // The status page: fetches itself again and shows what changed, while somebody looks at it.
 
 const EVERY = 5000; // ms
-const PARTS = ["summary", "members", "updated"];
+const PARTS = ["summary", "notices", "members", "updated"];
 let failures = 0;
 
 async function refresh() {

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from federation.core.model import Check, Member, Seats
 from federation.core.rules import HealthRules, Settings, Suggestion
 from federation.service.pool import Pool
 from federation.service.ports import ProbeResult
+from federation.service.waiting_room import WaitingRoom
 from federation.web import badges, middleware, pages, status
 from federation.web.keys import POOL, RUNNING, Running
 
@@ -76,6 +78,7 @@ def application(settings: Settings, members: Pool) -> web.Application:
     app.on_response_prepare.append(middleware.add_safe_headers)
     app[RUNNING] = Running(settings)
     app[POOL] = members
+    app[status.ROOM] = WaitingRoom(lambda: settings, time.monotonic)
     app[VISITS] = Counter()
     app[LEFT] = asyncio.Event()
     app[GATE] = asyncio.Event()
@@ -216,6 +219,36 @@ async def failover(request: web.Request) -> Scene:
     yield ready(request)
 
 
+def place(position: int, of: int, why: str = "Every member is full.") -> dict[str, Any]:
+    return {
+        "phase": "waiting",
+        "message": f"{why} You are number {position} in line.\n",
+        "position": position,
+        "of": of,
+        "estimate": None,
+    }
+
+
+async def line(request: web.Request) -> Scene:
+    """From the 60th place to the second, and after the gate to a member."""
+    for position in range(60, 1, -1):
+        yield place(position, 70)
+    await request.app[GATE].wait()
+    yield chosen()
+    for event in launching():
+        yield event
+    yield {"phase": "failed", "message": "The end of the scene\n"}
+
+
+async def line_again(request: web.Request) -> Scene:
+    """Loses its member in the build, and waits for another one."""
+    yield chosen()
+    yield {"phase": "building", "message": "one line of a build\n"}
+    yield place(2, 3, "Every other member is full.")
+    await request.app[GATE].wait()
+    yield {"phase": "failed", "message": "All members stayed full for 600 s.\n"}
+
+
 async def broken(request: web.Request) -> Scene:
     """Breaks off twice in the middle of an event, then goes through."""
     yield chosen()
@@ -268,6 +301,8 @@ SCENES: dict[str, Callable[[web.Request], Scene]] = {
             badref,
             bare,
             failover,
+            line,
+            line_again,
             broken,
             dead,
             ends,

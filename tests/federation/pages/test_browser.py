@@ -235,6 +235,34 @@ async def test_log_leaves_the_scroll_bar_to_its_reader(visit: Any) -> None:
     await expect(page.locator("#log-follow")).to_be_hidden()
 
 
+async def test_the_place_in_line_changes_in_place(visit: Any) -> None:
+    seen = await visit("/v2/gh/scene/line/HEAD")
+    page = seen.page
+    await expect(page.locator("#now")).to_have_text("Every member is full. You are number 2 in line.")
+    await expect(page).to_have_title(re.compile("^Place 2 of 70 – "))
+    assert await states(page) == ["now", "", "", "", ""]
+    await expect(page.locator("#route")).to_be_hidden()
+    await expect(page.locator("#log-lines")).to_contain_text("You are number 60 in line")
+    assert await page.locator("#log-lines div").count() == 1
+    seen.app[stage.GATE].set()
+    await expect(page.locator("#end-message")).to_have_text("The end of the scene")
+    assert await seen.text("#now") == "The launch failed on hetzner-2i2c."
+    await expect(page.locator("#attempts li")).to_have_count(1)
+    assert "in line" not in await seen.text("#now") and "in line" not in await page.title()
+
+
+async def test_a_launch_that_lost_its_member_waits_without_one(visit: Any) -> None:
+    seen = await visit("/v2/gh/scene/line_again/HEAD")
+    page = seen.page
+    await expect(page.locator("#now")).to_have_text("Every other member is full. You are number 2 in line.")
+    assert await states(page) == ["now", "", "", "", ""]
+    await expect(page.locator("#attempts li")).to_have_class("left")
+    await expect(page.locator("#log-lines")).to_contain_text("one line of a build")
+    seen.app[stage.GATE].set()
+    await expect(page.locator("#now")).to_have_text("The launch failed.")
+    await expect(page.locator("#end-message")).to_have_text("All members stayed full for 600 s.")
+
+
 async def test_only_the_summary_is_spoken(visit: Any) -> None:
     page = (await visit("/v2/gh/scene/held/HEAD")).page
     await expect(page.locator("#log-lines")).to_contain_text("red words")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from html import unescape
 from typing import Any
@@ -13,10 +14,14 @@ import pytest
 from aiohttp import ClientResponse
 from yarl import URL
 
-from federation.core.model import Seats
+from federation.core.facts import AttemptEnded, Outcome
+from federation.core.launchkey import parse_launch
+from federation.core.model import Check, Operation, Seats
 from federation.core.rules import LaunchRules, Mode, Settings
+from federation.service.audience import Audience
 from federation.service.pool import Pool
 from federation.service.ports import ProbeResult
+from federation.web import status
 from federation.web.keys import RUNNING
 
 HTML = {"Accept": "text/html,*/*;q=0.8"}
@@ -297,6 +302,97 @@ async def test_a_full_member_says_so_and_has_no_share(aiohttp_client: Any) -> No
     visitor = await aiohttp_client(stage.application(Settings(stage.MEMBERS), pool))
     body = words(await (await visitor.get("/status")).text())
     assert re.search(r"hetzner-2i2c .*Full \S.* 0 % weight 300", body)
+
+
+HUB_DOWN = (Check("JupyterHub API", False),)
+
+
+class Standings:
+    """Two members and time, brought into every state that the status page tells of."""
+
+    def __init__(self) -> None:
+        self.clock = stage.Watch(1e9)
+        self.pool = Pool(Settings(stage.MEMBERS[:2]), self.clock)
+        for member in stage.MEMBERS[:2]:
+            self.look(member.name)
+
+    def look(self, name: str, **told: Any) -> None:
+        self.pool.observe(ProbeResult(name, self.clock.at, True, True, **told))
+
+    def ends(self, name: str, id: int, outcome: Outcome, cause: str) -> None:
+        launch = parse_launch(f"/build/gh/u/repo-{id}/HEAD")
+        self.pool.listen(AttemptEnded(launch, id, name, 1, outcome, cause, "pods fail", 1.0))
+
+    async def shown(self, aiohttp_client: Any) -> str:
+        app = stage.application(Settings(stage.MEMBERS[:2]), self.pool)
+        return words(await (await (await aiohttp_client(app)).get("/status")).text())
+
+
+async def test_a_degraded_member_says_what_it_can_do_and_is_not_called_full(aiohttp_client: Any) -> None:
+    standings = Standings()
+    standings.look("hetzner-2i2c", checks=HUB_DOWN, lost=frozenset({Operation.LAUNCH}))
+    body = await standings.shown(aiohttp_client)
+    assert "Takes some launches for" in body and "Full" not in body
+    assert "Starts no sessions now: failing: JupyterHub API" in body
+    registry = (Check("Docker registry", False),)
+    standings.look("gesis", checks=registry, lost=frozenset({Operation.BUILD}))
+    body = await standings.shown(aiohttp_client)
+    assert "Takes only images that it holds: failing: Docker registry" in body
+
+
+async def test_trial_and_recovery_are_told_with_their_reason(aiohttp_client: Any) -> None:
+    standings = Standings()
+    for id in range(6):
+        standings.ends("gesis", id, Outcome.READY, "ready")
+    for id in range(3):
+        standings.ends("hetzner-2i2c", 10 + id, Outcome.LOST, "launch")
+    assert "3 of its last 3 launches failed" in await standings.shown(aiohttp_client)
+    standings.clock.at += 20
+    for _ in range(2):
+        standings.look("hetzner-2i2c")
+    body = await standings.shown(aiohttp_client)
+    assert "On trial, with one launch at a time" in body
+    assert "aunches failed there, and the next one decides" in body
+    standings.ends("hetzner-2i2c", 20, Outcome.READY, "ready")
+    standings.clock.at += 60
+    standings.pool.tick()
+    body = await standings.shown(aiohttp_client)
+    assert "Takes launches again, a few at first" in body
+    assert "A launch on trial was ready; 55 % of its weight" in body
+
+
+async def test_a_blind_front_door_says_so_in_words(aiohttp_client: Any) -> None:
+    standings = Standings()
+    assert "last good view" not in await standings.shown(aiohttp_client)
+    for _ in range(3):
+        for name in ("hetzner-2i2c", "gesis"):
+            standings.pool.refused(name, "no answer within 2 s")
+        standings.clock.at += 1
+    assert standings.pool.blind_since is not None
+    body = await standings.shown(aiohttp_client)
+    assert "No member answers. Launches go by the last good view of them." in body
+    assert re.search(r"No member answers, which .* the last good view is kept since 01:46:4\d UTC \.", body)
+    standings.look("gesis")
+    assert "last good view" not in await standings.shown(aiohttp_client)
+
+
+async def test_the_waiting_room_is_told_while_somebody_waits(aiohttp_client: Any) -> None:
+    app = stage.application(Settings(stage.MEMBERS), stage.pool(1e9))
+    visitor = await aiohttp_client(app)
+    assert "for a seat" not in words(await (await visitor.get("/status")).text())
+    audience = Audience()
+    audience.join()
+    async with AsyncExitStack() as waiting:
+        for count, said in (
+            (1, "1 launch waits for a seat, for a moment."),
+            (2, "2 launches wait for a seat,"),
+        ):
+            launch = parse_launch(f"/build/gh/u/repo-{count}/HEAD")
+            room = app[status.ROOM].wait(launch, "192.0.2.1", audience, lambda: None)
+            await waiting.enter_async_context(aclosing(room))
+            await anext(room)
+            assert said in words(await (await visitor.get("/status")).text())
+    assert "for a seat" not in words(await (await visitor.get("/status")).text())
 
 
 async def test_pages_work_without_any_member(aiohttp_client: Any) -> None:

@@ -38,7 +38,9 @@ async def test_one_who_finds_all_full_waits_in_the_same_stream() -> None:
     races.say("a", READY)
     assert (await told.over())[-1] == READY
     assert races.end().waited >= 0.05 and races.end().seconds >= races.end().waited
-    assert not races.room.waiting and races.leases == 0
+    assert not races.room.waiting and races.leases == 1  # until the member's numbers show the session
+    races.seen("a", used=1)
+    assert races.leases == 0
 
 
 async def test_one_who_finds_a_seat_does_not_wait() -> None:
@@ -70,6 +72,12 @@ async def test_those_who_wait_never_take_one_seat_twice() -> None:
         assert races.leases == 1
         races.say("a", READY)
         await until(lambda left=left: sum(told.task.done() for told in crowd) == 5 - left)
+        assert races.leases == 1  # the session has the seat, though no number shows it yet
+        races.seen("a", used=1)
+        assert (races.leases, len(races.room.waiting)) == (0, left)
+        await asyncio.sleep(0.02)
+        assert len(races.room.waiting) == left
+        races.seen("a", used=0)
     assert len(races.streams.opened) == 5
 
 
@@ -83,7 +91,8 @@ async def test_a_last_resort_is_not_taken_in_place_of_waiting(state: str) -> Non
     words = "No member is in service" if state == "ejected" else "Every member has yet to be looked at"
     assert (await told.hears("in line"))["message"].startswith(words)
     assert not races.streams.opened
-    for _ in range(2):
+    for seconds in (0, 20):  # the second look is after the back-off
+        races.clock.time += seconds
         races.seen("a")
     races.say("a", READY)
     assert (await told.over())[-1] == READY
@@ -106,6 +115,14 @@ async def test_a_full_room_keeps_the_seats_for_those_who_wait() -> None:
     message = (await told.over())[-1]["message"]
     assert message.startswith("500 launches wait already; try again later. a: full: 1 of 1 seats")
     assert refused(races) == (Outcome.FAILED, "room_full") and not races.streams.opened
+
+
+async def test_one_without_a_place_reads_that_a_free_seat_is_somebody_elses() -> None:
+    races = waiting("a")
+    races.room.others, races.room.refuse = 1, RoomFull("500 launches wait already; try again later.")
+    message = (await races.begin().over())[-1]["message"]
+    assert message.endswith("try again later. a: others wait for its seats.\n")
+    assert not races.streams.opened
 
 
 async def test_one_who_waited_too_long_reads_so() -> None:

@@ -10,7 +10,18 @@ import yaml
 from federation.core.hashing import draw, score
 from federation.core.launchkey import parse_launch
 from federation.core.model import Member
-from federation.core.rules import HealthRules, LaunchRules, Mode, Settings
+from federation.core.rules import (
+    CanaryRules,
+    DecisionRules,
+    HealthRules,
+    LaunchRules,
+    Mode,
+    PolicyRules,
+    PrometheusRules,
+    RefRules,
+    Settings,
+    WaitingRules,
+)
 from federation.settings import SettingsError, load, schema
 
 SHIPPED = Path(__file__).parents[3] / "config" / "federation.yaml"
@@ -46,6 +57,10 @@ def test_the_shipped_file_names_every_key() -> None:
         "launch": "LaunchSection",
         "policy": "PolicySection",
         "health": "HealthSection",
+        "waiting": "WaitingSection",
+        "prometheus": "PrometheusSection",
+        "refs": "RefSection",
+        "decisions": "DecisionSection",
         "build_tokens": "BuildTokenSection",
         "log": "LogSection",
     }.items():
@@ -53,6 +68,7 @@ def test_the_shipped_file_names_every_key() -> None:
     told = SHIPPED.read_text(encoding="utf-8")
     assert all(key in told for key in definitions["MemberSection"]["properties"])
     assert all(key in told for key in definitions["SuggestionSection"]["properties"])
+    assert all(key in told for key in definitions["CanarySection"]["properties"])
 
 
 def test_every_key_of_the_schema_has_help() -> None:
@@ -68,22 +84,136 @@ def test_values_arrive(tmp_path: Path) -> None:
             """
 public_url: https://binder.example.org/
 launch: {mode: redirect, timeout: 1.5h, stuck_after: 2m, connect_timeout: 0.5s, attempts: 2}
-policy: {order: random}
-health: {interval: 1m, fall: 3, headroom: 4}
+policy: {order: random, balance_factor: 2, headroom: 4}
+health: {interval: 1m, fall: 3, eject_base: 5s, version_grace: 1h, canary: {spec: gh/a/b/HEAD, every: 5m}}
+waiting: {places: 7, timeout: 1m, per_visitor: 2}
+prometheus: {url: http://prom/, selector: 'site="%(member)s"', scrape: false, queries: {pressure: up}}
+refs: {resolve: false, allow_private: true, file_roots: [/srv/git]}
+decisions: {keep: 0, file: decisions.jsonl}
+view_file: view.json
 trusted_proxies: [10.1.2.3/8, "::1"]
 suggestions: [{title: T, provider: gh, repo: a/b}]
-members: {a: {url: http://a/, weight: 0.5, seats: 7}, b: null}
+members: {a: {url: http://a/, weight: 0.5, seats: 7, prometheus: http://own/}, b: null}
 log: {level: debug, format: json}
 """,
         )
     )
     assert settings.public_url == "https://binder.example.org"
     assert settings.launch == LaunchRules(Mode.REDIRECT, 5400.0, 120.0, 0.5, 2)
-    assert settings.health == HealthRules(interval=60.0, fall=3, headroom=4)
+    assert settings.policy == PolicyRules("random", 2.0, 4)
+    assert settings.health == HealthRules(
+        interval=60.0, fall=3, eject_base=5.0, version_grace=3600.0, canary=CanaryRules("gh/a/b/HEAD", 300.0)
+    )
+    assert settings.waiting == WaitingRules(7, 60.0, 2)
+    assert settings.prometheus == PrometheusRules(
+        "http://prom", 'site="%(member)s"', scrape=False, queries={"pressure": "up"}
+    )
+    assert settings.refs == RefRules(resolve=False, allow_private=True, file_roots=("/srv/git",))
+    assert settings.decisions == DecisionRules(keep=0, file="decisions.jsonl")
+    assert settings.view_file == "view.json"
     assert settings.trusted_proxies == ("10.0.0.0/8", "::1/128")
-    assert settings.members == (Member("a", "http://a", 0.5, 7),)
+    assert settings.members == (Member("a", "http://a", 0.5, 7, prometheus="http://own"),)
     assert settings.suggestions[0].ref == "HEAD"
-    assert (settings.policy.order, settings.log.level, settings.log.format) == ("random", "debug", "json")
+    assert (settings.log.level, settings.log.format) == ("debug", "json")
+
+
+def test_headroom_is_a_number_or_left_to_the_front_door(tmp_path: Path) -> None:
+    for given, meant in {"auto": None, "0": 0, "3": 3}.items():
+        settings = load(written(tmp_path, f"members: {{}}\npolicy: {{headroom: {given}}}\n"))
+        assert settings.policy.headroom == meant
+
+
+WHOLE_SECONDS = "expected a duration above zero with s, m or h, such as 10s"
+LAUNCH = "expected a launch, written provider/…/ref"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "policy: {headroom: some}",
+            'policy.headroom: got "some", expected auto, or a number of seats from 0',
+        ),
+        ("policy: {headroom: -1}", "policy.headroom: got -1, expected auto, or a number of seats from 0"),
+        ("policy: {headroom: 1.5}", "policy.headroom: got 1.5, expected auto, or a number of seats from 0"),
+        ("policy: {headroom: true}", "policy.headroom: got true, expected auto, or a number of seats from 0"),
+        (
+            "policy: {balance_factor: 0.5}",
+            "balance_factor: got 0.5, expected a value greater than or equal to 1",
+        ),
+        ("launch: {retry_budget: 2}", "launch.retry_budget: got 2, expected a value less than or equal to 1"),
+        ("health: {headroom: 4}", "health.headroom: expected only canary,"),
+        ("health: {version_grace: 7200}", f"health.version_grace: got 7200, {WHOLE_SECONDS}"),
+        ("health: {eject_base: 0s}", f'health.eject_base: got "0s", {WHOLE_SECONDS}'),
+        ("health: {canary: {spec: nope}}", f'health.canary.spec: got "nope", {LAUNCH}'),
+        (
+            "health: {canary: {spec: hub/a/b/c}}",
+            f'health.canary.spec: got "hub/a/b/c", {LAUNCH} (No provider',
+        ),
+        ("health: {canary: {spec: gh/a}}", f'health.canary.spec: got "gh/a", {LAUNCH} (A gh spec is'),
+        ("health: {canary: {every: 5m}}", "health.canary.spec: expected this key to be given"),
+        ("health: {canary: {spec: gh/a/b/c, every: 9}}", f"health.canary.every: got 9, {WHOLE_SECONDS}"),
+        ("waiting: {places: -1}", "waiting.places: got -1, expected a value greater than or equal to 0"),
+        ("waiting: {places: many}", 'waiting.places: got "many", expected a valid integer'),
+        ("waiting: {timeout: 0s}", f'waiting.timeout: got "0s", {WHOLE_SECONDS}'),
+        (
+            "waiting: {per_visitor: 0}",
+            "waiting.per_visitor: got 0, expected a value greater than or equal to 1",
+        ),
+        ("waiting: {per_visiter: 2}", "waiting.per_visiter: expected only per_visitor, places, timeout here"),
+        (
+            "prometheus: {queries: {launch_ratio: up}}",
+            'prometheus.queries.launch_ratio: got "up", expected one of launch_success, launches, launch_seconds',
+        ),
+        ("prometheus: {queries: {quota: 7}}", "prometheus.queries.quota: got 7, expected a valid string"),
+        ("prometheus: {url: prom}", 'prometheus.url: got "prom", expected an http:// or https:// URL'),
+        ("prometheus: {selector: 7}", "prometheus.selector: got 7, expected a valid string"),
+        ("prometheus: {scrape: 1}", "prometheus.scrape: got 1, expected a valid boolean"),
+        ("prometheus: {interval: 15}", f"prometheus.interval: got 15, {WHOLE_SECONDS}"),
+        ("prometheus: {timeout: 0s}", f'prometheus.timeout: got "0s", {WHOLE_SECONDS}'),
+        ("prometheus: {max_age: 3}", f"prometheus.max_age: got 3, {WHOLE_SECONDS}"),
+        ("refs: {resolve: maybe}", 'refs.resolve: got "maybe", expected a valid boolean'),
+        ("refs: {allow_private: 1}", "refs.allow_private: got 1, expected a valid boolean"),
+        ("refs: {file_roots: [7]}", "refs.file_roots[0]: got 7, expected a valid string"),
+        ("decisions: {keep: -1}", "decisions.keep: got -1, expected a value greater than or equal to 0"),
+        ("decisions: {file: [a]}", 'decisions.file: got ["a"], expected a valid string'),
+        ("view_file: 7", "view_file: got 7, expected a valid string"),
+    ],
+)
+def test_a_bad_value_is_told_with_line_key_value_and_expectation(
+    text: str, words: str, tmp_path: Path
+) -> None:
+    (told,) = refusal(tmp_path, f"members: {{}}\n{text}\n").splitlines()[-1:]
+    assert told.startswith("federation.yaml:2: ") and words in told
+
+
+def test_a_members_own_prometheus_is_an_address_too(tmp_path: Path) -> None:
+    told = refusal(tmp_path, "members: {a: {url: http://a, prometheus: prom}}")
+    assert 'members.a.prometheus: got "prom", expected an http:// or https:// URL' in told
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "token: [s3cret]",
+        "token: {a: s3cret}",
+        "tokens: s3cret",
+        "token: s3cret, url: 'http://me:s3cret@prom'",
+    ],
+)
+def test_a_prometheus_token_is_not_shown_in_an_error(given: str, tmp_path: Path) -> None:
+    told = refusal(tmp_path, f"members: {{}}\nprometheus: {{{given}}}\n")
+    assert "prometheus." in told and "expected" in told and "s3cret" not in told
+
+
+def test_a_prometheus_token_arrives_from_the_environment_and_stays_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "members: {}\nprometheus: {url: http://prom, token: '${A_TOKEN}'}\n"
+    assert "prometheus.token: expected the environment to have a variable A_TOKEN" in refusal(tmp_path, text)
+    monkeypatch.setenv("A_TOKEN", "s3cret")
+    settings = load(written(tmp_path, text))
+    assert settings.prometheus.token == "s3cret" and "s3cret" not in repr(settings)
 
 
 def test_every_problem_is_told_at_once_with_line_key_value_and_expectation(tmp_path: Path) -> None:
@@ -207,7 +337,8 @@ def test_upstreams_json_is_read_as_it_is(tmp_path: Path) -> None:
     settings = load(written(tmp_path, json.dumps(UPSTREAM, indent="\t"), "config.json"))
     members = {member.name: member for member in settings.members}
     assert settings.launch.mode is Mode.REDIRECT and settings.policy.order == "rendezvous"
-    assert settings.health == HealthRules(15.0, 5.0, 5, 1, 10, 0.1)
+    assert settings.health == HealthRules(15.0, 5.0, 5, 1, jitter=0.1)
+    assert settings.policy.headroom == 10
     assert members["hetzner-2i2c"] == Member("hetzner-2i2c", "https://2i2c.mybinder.org", 50.0)
     assert members["hetzner-gesis"].health_path == "https://elsewhere.org/up"
     assert (members["turing"].weight, members["ovh"].weight) == (0.0, 0.0)
@@ -229,7 +360,8 @@ def test_upstreams_json_gives_upstreams_scores(tmp_path: Path) -> None:
 
 def test_upstreams_defaults_are_those_of_its_program(tmp_path: Path) -> None:
     settings = load(written(tmp_path, '{"hosts": {"a": {"url": "http://a", "weight": 1}}}'))
-    assert settings.health == HealthRules(10.0, 2.0, 5, 1, 10, 0.1) and not settings.notices
+    assert settings.health == HealthRules(10.0, 2.0, 5, 1, jitter=0.1)
+    assert settings.policy == PolicyRules(headroom=10) and not settings.notices
 
 
 def test_an_upstream_host_with_weight_needs_an_address(tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from contract_files import OURS, STOCK, names, recorded
-from door_stage import READY, SUCCESS, Door, StockMember, plays, without_ids
+from door_stage import FAST, READY, SUCCESS, Door, StockMember, plays, until, without_ids
 
 from federation.core.facts import AttemptEnded
+from federation.core.model import State
 from federation.core.phases import Ending
 
 Pair = tuple[StockMember, StockMember]
@@ -103,16 +105,21 @@ def test_every_stream_has_its_verdict() -> None:
 async def test_every_stream_passes_as_it_is_and_is_judged_as_the_table_says(
     speaker: str, members: Pair
 ) -> None:
-    """One front door for all streams of a speaker; each is a launch of a repository of its own."""
+    """One front door for all streams of a speaker. Each is a launch of a repository of its own, on members of which
+    nothing is known from the streams before."""
     teller, other = members
     other.play = SUCCESS
     ended: list[AttemptEnded] = []
-    async with Door(teller.configured(1e9), other.configured(1e-9)) as door:
+    both = [teller.configured(1e9), other.configured(1e-9)]
+    async with Door(*both, launch=replace(FAST, retry_budget=1.0)) as door:
         door.door._listeners.append(
             lambda fact: ended.append(fact) if isinstance(fact, AttemptEnded) else None
         )
         for name in names(speaker):
             ended.clear()
+            door.reconfigure([])
+            door.reconfigure(both)
+            await until(lambda: door.state("alpha") is door.state("beta") is State.HEALTHY)
             ending, cause = VERDICTS[name]
             teller.play = plays(recorded(name), hold=True)
             launched = await door.launch(f"/build/gh/contract/{name.replace('/', '-')}/HEAD")

@@ -10,7 +10,7 @@ import pytest
 from door_stage import FAST, SPEC, Door, StockMember, event, plays, until
 
 from federation.core.model import Member, State
-from federation.core.rules import DecisionRules, LaunchRules, Mode
+from federation.core.rules import DecisionRules, LaunchRules, Mode, WaitingRules
 
 Pair = tuple[StockMember, StockMember]
 DECISIONS = "/federation/v1/decisions"
@@ -67,7 +67,7 @@ async def test_for_any_past_launch_and_any_member_one_question_says_why_not(memb
 @pytest.mark.parametrize("mode", [Mode.RELAY, Mode.REDIRECT])
 async def test_a_launch_that_nobody_took_says_of_each_member_why(mode: Mode) -> None:
     off = Member("off", "http://127.0.0.1:1", 0.0)
-    async with Door(DEAD, off, launch=LaunchRules(mode=mode)) as door:
+    async with Door(DEAD, off, launch=LaunchRules(mode=mode), waiting=WaitingRules(places=0)) as door:
         await door.launch()
         (record,) = await past(door)
         assert (record["outcome"], record["cause"], record["member"]) == ("failed", "no_member", None)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -8,7 +9,8 @@ from door_stage import SPEC, WELL, Door, StockMember, until
 from federation.core.model import Member, State
 
 Pair = tuple[StockMember, StockMember]
-ILL = {"ok": False, "checks": [{"service": "JupyterHub API", "ok": False}]}
+HUB_DOWN = {"ok": False, "checks": [{"service": "JupyterHub API", "ok": False}]}
+ILL = {"ok": False, "checks": [*HUB_DOWN["checks"], {"service": "Docker registry", "ok": False}]}
 
 
 def full(used: int = 10) -> dict[str, object]:
@@ -24,7 +26,16 @@ def series(text: str, name: str) -> dict[str, float]:
 async def test_health_is_503_only_when_nobody_can_take_a_launch(members: Pair) -> None:
     alpha, beta = members
     async with Door(alpha.configured(), beta.configured()) as door:
-        alpha.status, alpha.told = 503, ILL
+        alpha.status, alpha.told = 503, HUB_DOWN
+        await until(lambda: door.state("alpha") is State.DEGRADED)
+        async with door.ask("/health") as answer:
+            (told,) = [one for one in (await answer.json())["checks"] if one["service"] == "alpha"]
+            assert answer.status == 200 and not told["ok"]
+            assert told["reason"] == "starts no sessions now: failing: JupyterHub API"
+        one, other = (await door.json("/federation/v1/members"))["members"]
+        assert (one["state"], one["lost"], one["effective_weight"]) == ("degraded", ["launch"], 0)
+        assert (other["state"], other["lost"]) == ("healthy", [])
+        alpha.told = ILL
         await until(lambda: door.state("alpha") is State.EJECTED)
         async with door.ask("/health") as answer:
             assert answer.status == 200 and answer.headers["Access-Control-Allow-Origin"] == "*"
@@ -36,7 +47,7 @@ async def test_health_is_503_only_when_nobody_can_take_a_launch(members: Pair) -
                         "service": "alpha",
                         "ok": False,
                         "_ignore_failure": True,
-                        "reason": "ejected: failing: JupyterHub API",
+                        "reason": "ejected: failing: JupyterHub API, Docker registry",
                     },
                     {"service": "beta", "ok": True, "_ignore_failure": True},
                 ],
@@ -47,6 +58,32 @@ async def test_health_is_503_only_when_nobody_can_take_a_launch(members: Pair) -
             assert answer.status == 503 and not (await answer.json())["ok"]
         async with door.session.head(f"{door.url}/health") as answer:
             assert answer.status == 503
+
+
+async def test_a_front_door_that_sees_nobody_keeps_its_last_good_view_and_says_so(members: Pair) -> None:
+    async with Door(*(member.configured() for member in members)) as door:
+        assert (await door.json("/federation/v1/members"))["blind_since"] is None
+        before = [check["service"] for check in (await door.json("/health"))["checks"]]
+        await asyncio.gather(*(member.die() for member in members))
+        await until(lambda: door.door.pool.blind_since is not None)
+        async with door.ask("/health") as answer:
+            told = await answer.json()
+            assert (
+                answer.status == 200
+                and told["ok"]
+                and told["checks"][0] == {"service": "Members", "ok": True}
+            )
+            assert told["checks"][-1] == {"service": "Own view", "ok": False, "_ignore_failure": True}
+        told = await door.json("/federation/v1/members")
+        assert told["blind_since"] == door.door.pool.blind_since
+        assert [one["state"] for one in told["members"]] == ["healthy", "healthy"]
+        assert "the last good view is kept since" in await door.text("/status")
+        assert "\nfederation_blind 1.0" in await door.text("/metrics")
+        await members[0].start()
+        await until(lambda: door.door.pool.blind_since is None)
+        assert [check["service"] for check in (await door.json("/health"))["checks"]] == before
+        assert (await door.json("/federation/v1/members"))["blind_since"] is None
+        assert "last good view" not in await door.text("/status")
 
 
 async def test_a_front_door_judges_another_as_it_judges_a_member(members: Pair) -> None:
@@ -128,12 +165,23 @@ async def test_state_metrics_are_one_hot_before_and_after_a_recovery(members: Pa
 
         well = ({'member="alpha",reason=""': 1.0}, ['member="alpha",state="healthy"'])
         assert (await seen())[:2] == well
-        alpha.status, alpha.told = 503, ILL
-        await until(lambda: door.state("alpha") is State.EJECTED)
+        alpha.status, alpha.told = 503, HUB_DOWN
+        await until(lambda: door.state("alpha") is State.DEGRADED)
         assert await seen() == (
             {'member="alpha",reason="failing: JupyterHub API"': 0.0},
-            ['member="alpha",state="ejected"'],
+            ['member="alpha",state="degraded"'],
             {'check="JupyterHub API",member="alpha"': 0.0},
+        )
+        assert series(await door.text("/metrics"), "federation_member_operation_lost") == {
+            'member="alpha",operation="build"': 0.0,
+            'member="alpha",operation="launch"': 1.0,
+        }
+        alpha.told = ILL
+        await until(lambda: door.state("alpha") is State.EJECTED)
+        assert await seen() == (
+            {'member="alpha",reason="failing: JupyterHub API, Docker registry"': 0.0},
+            ['member="alpha",state="ejected"'],
+            {'check="JupyterHub API",member="alpha"': 0.0, 'check="Docker registry",member="alpha"': 0.0},
         )
         await alpha.die()
         await until(lambda: "refused" in door.door.pool.views()[0].reason)

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import io
+
 from door_stage import SPEC, Door, StockMember
 
-from federation.core.model import Member
-from federation.core.rules import LaunchRules, Mode, PolicyRules
+from federation.adapters.log import FactLog
+from federation.core.facts import Fact, LaunchEnded, Outcome, Redirected
+from federation.core.launchkey import parse_launch
+from federation.core.model import Member, MemberView
+from federation.core.rules import LaunchRules, LogRules, Mode, PolicyRules
 
 Pair = tuple[StockMember, StockMember]
 REDIRECT = LaunchRules(mode=Mode.REDIRECT)
@@ -72,3 +77,51 @@ async def test_a_head_tells_the_way_and_counts_as_no_launch(members: Pair) -> No
             assert answer.status == 307 and answer.headers["Location"].endswith(SPEC)
         text = await door.text("/metrics")
         assert "federation_redirect_count{" not in text and "federation_launches_total{" not in text
+
+
+async def test_one_launch_is_one_fact_and_holds_the_members_as_they_stood(members: Pair) -> None:
+    told: list[Fact] = []
+    async with Door(*(member.configured() for member in members), launch=REDIRECT) as door:
+        door.door._listeners.append(told.append)
+        views = door.door.pool.views()
+        await where(door, f"{SPEC}?member=beta")
+        (fact,) = told
+        assert isinstance(fact, Redirected)
+        assert fact.launch == parse_launch(SPEC, "member=beta")
+        assert fact.view.member.name == "beta" and fact.view in fact.views and fact.views is views
+        text = await door.text("/metrics")
+        assert 'federation_redirect_count{member="beta",reason="asked"} 1.0' in text
+        assert 'federation_launches_total{cause="redirected",outcome="redirected"} 1.0' in text
+
+
+async def test_a_launch_that_nobody_takes_is_one_failed_launch(members: Pair) -> None:
+    told: list[Fact] = []
+    async with Door(Member("dead", "http://127.0.0.1:1", 1.0), launch=REDIRECT) as door:
+        door.door._listeners.append(told.append)
+        launched = await door.launch()
+        assert launched.phases == ["failed"] and "dead: ejected: " in launched.last["message"]
+        [fact] = [fact for fact in told if isinstance(fact, LaunchEnded | Redirected)]
+        assert isinstance(fact, LaunchEnded) and fact.decision is not None
+        assert fact == LaunchEnded(
+            parse_launch(SPEC), 1, Outcome.FAILED, None, 0, "no_member", 0.0, decision=fact.decision
+        )
+        assert [one.name for one in fact.decision.exclusions] == ["dead"]
+
+
+async def test_a_full_member_is_a_last_resort(members: Pair) -> None:
+    alpha = members[0]
+    alpha.told = {"checks": [{"service": "Pod quota", "ok": False, "total_pods": 5, "quota": 5}]}
+    async with Door(alpha.configured(), launch=REDIRECT) as door:
+        assert await host(door) == alpha.configured().url
+        text = await door.text("/metrics")
+        assert 'federation_redirect_count{member="alpha",reason="last_resort"} 1.0' in text
+
+
+def test_the_log_tells_of_handed_over_launches_when_it_tells_everything() -> None:
+    view = MemberView(Member("alpha", "http://alpha", 1.0))
+    for level, lines in (("info", 0), ("debug", 1)):
+        stream = io.StringIO()
+        launch = parse_launch(SPEC, "build_token=secret")
+        FactLog(LogRules(level), stream).listen(Redirected(launch, 1, view, (view,)))
+        told = stream.getvalue()
+        assert told.count("\n") == lines and "secret" not in told

@@ -28,6 +28,7 @@ from door_stage import (
 )
 
 from federation.core.model import Member, State
+from federation.core.rules import WaitingRules
 from federation.service.ports import ProbeResult
 
 Pair = tuple[StockMember, StockMember]
@@ -221,7 +222,8 @@ async def test_attempts_are_limited_and_each_member_is_tried_once() -> None:
 
 
 async def test_nobody_left_is_a_clear_end(members: Pair) -> None:
-    async with Door(Member("gone", "http://127.0.0.1:1", 1.0)) as door:
+    gone = Member("gone", "http://127.0.0.1:1", 1.0)
+    async with Door(gone, waiting=WaitingRules(places=0)) as door:
         launched = await door.launch()
         assert launched.status == 200 and launched.phases == ["failed"]
         assert "gone: ejected: refused the connection" in launched.last["message"]
@@ -420,7 +422,10 @@ async def test_a_crowd_whose_builder_dies_waits_for_one_other_build() -> None:
             detail = {"service": "Pod quota", "ok": True, "total_pods": 0, "quota": 5}
             member.told = {"ok": True, "checks": [detail]}
         door = await stack.enter_async_context(
-            Door(*(member.configured() for member in members), launch=replace(FAST, attempts=3))
+            Door(
+                *(member.configured() for member in members),
+                launch=replace(FAST, attempts=3, retry_budget=1.0),
+            )
         )
         crowd = [asyncio.create_task(door.launch()) for _ in range(40)]
         await until(lambda: sum(member.open for member in members) == 40)

@@ -49,7 +49,7 @@ def test_read_only_mappings_travel() -> None:
         checks=(Check("Hub", True, detail=MappingProxyType({"quota": 3})),),
         signals=MappingProxyType({"load": Signal(0.5, 1.0)}),
     )
-    shown = Shown((view,), (0,), (0,), blind=False)
+    shown = Shown((view,), (0,), (0,), blind_since=None)
     assert unpacked(packed(shown)) == shown
     settings = Settings((view.member,), prometheus=PrometheusRules(queries=MappingProxyType({"a": "up"})))
     assert unpacked(packed(Configured(settings))).settings == settings

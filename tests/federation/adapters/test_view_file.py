@@ -1,0 +1,76 @@
+"""A file on a real disk: whole or not there, and never waited for too long."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from federation.adapters import view_file
+from federation.adapters.view_file import ViewFile
+
+
+async def test_what_is_written_is_read_and_replaced(tmp_path: Path) -> None:
+    file, store = tmp_path / "view.json", ViewFile()
+    assert await store.read(str(file)) is None
+    await store.write(str(file), {"a": 1})
+    held = file.open("rb")
+    await store.write(str(file), {"a": 2})
+    assert b"1" in held.read()  # replaced, not written over: a reader never sees a half
+    held.close()
+    assert await store.read(str(file)) == {"a": 2}
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("found", [b"", b'{"a": 1', b"\x00\xff", b"[1] 2"])
+async def test_a_torn_file_is_no_document(tmp_path: Path, found: bytes) -> None:
+    file = tmp_path / "view.json"
+    file.write_bytes(found)
+    with pytest.raises(ValueError, match="is not JSON"):
+        await ViewFile().read(str(file))
+
+
+async def test_a_huge_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(view_file, "LARGEST", 10)
+    file = tmp_path / "view.json"
+    file.write_bytes(b'"0123456789"')
+    with pytest.raises(ValueError, match="larger than 10 bytes"):
+        await ViewFile().read(str(file))
+
+
+async def test_a_write_that_fails_keeps_the_old_document(tmp_path: Path) -> None:
+    file, store = tmp_path / "view.json", ViewFile()
+    await store.write(str(file), {"a": 1})
+    with pytest.raises(OSError, match="No such file"):
+        await store.write(str(tmp_path / "none" / "view.json"), {})
+    (tmp_path / "view.json.part").mkdir()
+    with pytest.raises(IsADirectoryError):
+        await store.write(str(file), {"a": 2})
+    assert await store.read(str(file)) == {"a": 1}
+
+
+async def test_a_write_that_fails_leaves_nothing_lying_about(tmp_path: Path) -> None:
+    folder = tmp_path / "view.json"
+    folder.mkdir()
+    with pytest.raises(IsADirectoryError):
+        await ViewFile().write(str(folder), {})
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+async def test_a_disk_that_does_not_answer_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view_file, "LIMIT", 0.2)
+    pipe, store = tmp_path / "pipe", ViewFile()
+    os.mkfifo(pipe)  # to open it hangs as long as nobody writes
+    with pytest.raises(OSError, match=r"within 0\.2 s"):
+        await store.read(str(pipe))
+    with pytest.raises(OSError, match="has not answered yet"):
+        await store.read(str(pipe))
+    await asyncio.to_thread(pipe.write_bytes, b"1")
+    async with asyncio.timeout(5):
+        while store._busy:
+            await asyncio.sleep(0.01)
+    await store.write(str(tmp_path / "view.json"), {})
