@@ -184,8 +184,9 @@ class Load:
 class KeptConnection:
     """One request after the other over a connection that is given up when an answer says so, and never otherwise."""
 
-    def __init__(self, crew: Crew) -> None:
+    def __init__(self, crew: Crew, path: str = "/health") -> None:
         self._address = URL(crew.url)
+        self._path = path.encode()
         self.answers = 0
         self.connections = 0
         self.broken = 0
@@ -204,7 +205,7 @@ class KeptConnection:
 
     async def _answered(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Whether the connection stays open after one more answer."""
-        writer.write(b"GET /health HTTP/1.1\r\nHost: door\r\n\r\n")
+        writer.write(b"GET %s HTTP/1.1\r\nHost: door\r\n\r\n" % self._path)
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         await reader.readexactly(int(re.search(rb"content-length: (\d+)", head)[1]))  # type: ignore[index]
         self.answers += 1

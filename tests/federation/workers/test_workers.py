@@ -113,6 +113,32 @@ async def test_workers_are_replaced_without_losing_a_request(tmp_path: Path) -> 
             assert len(crew.pids()) == 2
 
 
+async def test_redirects_are_counted_once_and_go_over_to_new_workers(tmp_path: Path) -> None:
+    async with StockMember("alpha") as alpha:
+        crew = Crew(tmp_path)
+        crew.configure(configured(alpha), launch={"mode": "redirect"})
+        async with crew:
+            before = crew.pids()
+            kept = [KeptConnection(crew, SPEC) for _ in range(8)]
+            asking = [asyncio.create_task(one.run()) for one in kept]
+            await asyncio.sleep(0.5)
+            crew.process.send_signal(signal.SIGHUP)
+            await until(lambda: not set(before) & set(crew.pids()), 40)
+            for task in asking:
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
+            assert all(one.answers > 20 and one.connections > 1 and not one.broken for one in kept)
+            sent = sum(one.answers for one in kept)
+            await asyncio.sleep(0.5)  # one answer of each may still have been under way
+            metrics = await crew.text("/metrics")
+            assert sent <= counted(metrics, "federation_redirect_count") <= sent + len(kept)
+            assert counted(metrics, "federation_redirect_count") == counted(
+                metrics, "federation_launches_total"
+            )
+            ids = [one["id"] for one in (await crew.json("/federation/v1/decisions?limit=200"))["decisions"]]
+            assert ids == sorted(set(ids), reverse=True) and len(ids) == min(200, ids[0])
+
+
 async def test_a_killed_captain_leaves_nothing_behind(tmp_path: Path) -> None:
     async with StockMember("alpha") as alpha:
         crew = Crew(tmp_path)
