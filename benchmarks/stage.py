@@ -31,9 +31,8 @@ class Served:
     pid: int
 
     def processor(self) -> float:
-        """Seconds of processor time that it has taken so far."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """Seconds of processor time that it and its children have taken so far."""
+        return sum(map(_processor, [self.pid, *_children(self.pid)]))
 
     def waited(self) -> float:
         """Seconds in which it was ready to run and had no processor; 0.0 where the kernel does not tell."""
@@ -47,6 +46,15 @@ class Served:
         found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text())
         assert found is not None
         return int(found[1]) * 1024 / 1e6
+
+
+def _processor(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @contextlib.asynccontextmanager
@@ -78,14 +86,13 @@ async def server(name: str) -> AsyncIterator[Served]:
 
 
 @contextlib.asynccontextmanager
-async def front_door(folder: Path, mode: str, member: Served) -> AsyncIterator[Served]:
+async def front_door(folder: Path, mode: str, member: Served, workers: int = 1) -> AsyncIterator[Served]:
     """A front door as operators run it, up when its members are healthy to it. They are all the same server."""
     config = folder / f"{mode}.yaml"
     config.write_text(yaml.safe_dump(_configuration(mode, f"http://127.0.0.1:{member.port}")))
     port = _free_port()
-    async with started(
-        "-m", "federation.cli", "serve", "--config", str(config), "--port", str(port)
-    ) as child:
+    serve = ("-m", "federation.cli", "serve", "--config", str(config), "--port", str(port))
+    async with started(*serve, "--workers", str(workers)) as child:
         door = Served(port, child.pid)
         async with aiohttp.ClientSession() as session, asyncio.timeout(START_LIMIT):
             while not await _all_well(session, port):  # noqa: ASYNC110 - another process

@@ -109,14 +109,12 @@ def serve(
     config: Annotated[Path, typer.Option(help="As config/federation.yaml, or upstream's JSON.")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")] = 8080,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that share the port.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the port.")] = 1,
 ) -> None:
     """Run the front door."""
-    if workers != 1:
-        refuse(f"--workers {workers}: this version serves with one process, expected 1", USAGE)
     try:
         follow_parent()
-        uvloop.run(_serve(config, host, port))
+        uvloop.run(_serve(config, host, port, workers))
     except (SettingsError, WrongParent) as problem:
         refuse(problem, USAGE)
     except OSError as problem:
@@ -197,13 +195,23 @@ def print_schema(
     typer.echo(json.dumps(schema, indent=2))
 
 
-async def _serve(config: Path, host: str, port: int) -> None:
+async def _serve(config: Path, host: str, port: int, workers: int) -> None:
     # Imported here: the other commands start faster without the server.
-    from federation.app import serve as run_front_door
+    def ready(url: str) -> None:
+        typer.echo(f"Front door ready: {url}")
 
-    await run_front_door(
-        config, host=host, port=port, on_ready=lambda url: typer.echo(f"Front door ready: {url}")
-    )
+    if workers == 1:
+        from federation.app import serve as run_front_door
+
+        await run_front_door(config, host=host, port=port, on_ready=ready)
+    else:
+        from federation.workers.captain import serve as run_workers
+        from federation.workers.crew import WorkerEnded
+
+        try:
+            await run_workers(config, host=host, port=port, workers=workers, on_ready=ready)
+        except WorkerEnded as problem:
+            refuse(problem, FAILED)
 
 
 def _asked(front_door: str | None, path: str, **parameters: str) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,7 +13,6 @@ from aiohttp import web
 from federation.adapters.decision_log import DecisionLog
 from federation.adapters.git_refs import FollowedRefs
 from federation.adapters.log import FactLog
-from federation.adapters.member_stream import HttpMemberStreams
 from federation.adapters.metrics import FederationMetrics
 from federation.adapters.probe import HttpProber
 from federation.adapters.prometheus import PrometheusSource
@@ -22,37 +20,26 @@ from federation.adapters.scrape import MetricsScraper
 from federation.adapters.session_end import HttpSessionEnd
 from federation.adapters.transport import open_session
 from federation.adapters.view_file import ViewFile
-from federation.core.facts import ConfigurationRefused, Fact
-from federation.core.model import Launch
+from federation.app.launching import Parts, launching, new_id
+from federation.core.facts import ConfigurationRefused, Fact, Listener
 from federation.core.policies import Dice
-from federation.core.rules import HealthRules, LaunchRules, PrometheusRules, Settings
+from federation.core.rules import HealthRules, PrometheusRules, Settings
 from federation.service.canary import Canaries
 from federation.service.decisions import Decisions
 from federation.service.dispatch import Dispatcher
 from federation.service.heartbeat import heartbeat
-from federation.service.launcher import Launcher
 from federation.service.monitor import Monitor
 from federation.service.patience import Patience
 from federation.service.pool import Pool
-from federation.service.ports import Clock, MemberStreams, Visitor
+from federation.service.ports import Clock, Line, MemberStreams
 from federation.service.refs import Refs
-from federation.service.relay_launch import Surroundings
-from federation.service.relays import Relays
 from federation.service.retry_budget import RetryBudget
 from federation.service.shares import RecentChoices
 from federation.service.signals import SignalWatch, Sources
 from federation.service.view_keeper import ViewKeeper
 from federation.service.waiting_room import WaitingRoom
 from federation.settings import SettingsError, load
-from federation.web import launch, tokens
 from federation.web.keys import Running
-
-AWAY = 30.0  # seconds that a launch goes on while its visitor is not there
-
-
-def new_id() -> str:
-    """128 random bits: nobody comes upon another visitor's launch."""
-    return secrets.token_urlsafe(16)
 
 
 class FrontDoor:
@@ -65,18 +52,19 @@ class FrontDoor:
         self.pool = Pool(settings, clock, dice)
         self.log = FactLog(settings.log)
         self.choices = RecentChoices(clock)
-        self.metrics = FederationMetrics(self.pool, self.choices, clock, waiting=lambda: self.room.waiting)
+        self.metrics = FederationMetrics(self.pool, self.choices, clock, waiting=lambda: self.line.waiting)
         self.refs = Refs(FollowedRefs(lambda: self.settings().refs), self.tell)
         self.dispatcher = Dispatcher(self.pool, self.settings, dice, self.refs)
         self.patience = Patience()
         self.budget = RetryBudget(self.settings, time.monotonic)
         self.room = WaitingRoom(self.settings, time.monotonic)
+        self.line: Line = self.room  # all who wait, which may be elsewhere
         self.pool.when_stirred(self.room.stir)
         self.decision_log = DecisionLog(lambda: self.settings().decisions.file, self.tell)
         self.decisions = Decisions(
             self.settings, clock, explain=self.dispatcher.explain, ended=self.decision_log.write
         )
-        self._listeners = [
+        self._listeners: list[Listener] = [
             self.pool.listen,
             self.patience.listen,
             self.dispatcher.listen,
@@ -92,9 +80,9 @@ class FrontDoor:
         """The configuration in force."""
         return self.running.settings
 
-    def member_token(self, launch: Launch, visitor: Visitor) -> str:
-        """The build token that a member gets with this launch."""
-        return tokens.for_member(self.settings().build_tokens, launch, visitor, self.clock.now())
+    def subscribe(self, listener: Listener) -> None:
+        """One more listener, after all others."""
+        self._listeners.append(listener)
 
     def tell(self, fact: Fact) -> None:
         for listener in self._listeners:
@@ -106,17 +94,19 @@ class FrontDoor:
         async with AsyncExitStack() as held:
             await held.enter_async_context(self.decision_log)
             await held.enter_async_context(self.refs)
-            streams = HttpMemberStreams(
-                await held.enter_async_context(open_session()), self._launching, self.member_token
+            parts = Parts(
+                running=self.running,
+                pool=self.pool,
+                dispatcher=self.dispatcher,
+                room=self.room,
+                budget=self.budget,
+                patience=self.patience,
+                tell=self.tell,
+                clock=self.clock,
+                new_id=new_id,
             )
-            launcher = Launcher(self._around(streams))
-            relays = Relays(launcher.relay, self.tell, new_id=new_id, grace=AWAY)
-            app[launch.LAUNCHER], app[launch.RELAYS] = launcher, relays
-            await self._watch(held, streams)
-            try:
-                yield
-            finally:
-                await relays.close()
+            await self._watch(held, await held.enter_async_context(launching(app, parts)))
+            yield
 
     async def _watch(self, held: AsyncExitStack, streams: MemberStreams) -> None:
         """Starts what keeps the view of the members: looks, signals, launches of our own, and the time that goes by."""
@@ -135,22 +125,6 @@ class FrontDoor:
             held.callback(self._listeners.remove, watch.listen)
             await held.enter_async_context(watch)
         await held.enter_async_context(heartbeat("heartbeat", self.pool.tick, self.tell))
-
-    def _around(self, streams: MemberStreams) -> Surroundings:
-        return Surroundings(
-            pool=self.pool,
-            dispatcher=self.dispatcher,
-            streams=streams,
-            room=self.room,
-            budget=self.budget,
-            patience=self.patience,
-            in_force=self.settings,
-            tell=self.tell,
-            clock=self.clock,
-        )
-
-    def _launching(self) -> LaunchRules:
-        return self.settings().launch
 
     def _health(self) -> HealthRules:
         return self.settings().health

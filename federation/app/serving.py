@@ -20,11 +20,11 @@ from federation.app.door import FrontDoor
 from federation.core.facts import LoopFailed
 from federation.core.policies import Dice
 from federation.core.rules import Settings
-from federation.service.ports import Clock
+from federation.service.ports import Clock, Members
 from federation.settings import load
 from federation.web import api, badges, decisions, launch, middleware, pages, status
 from federation.web.front import FrontRunner
-from federation.web.keys import POOL, RUNNING
+from federation.web.keys import POOL, RUNNING, Running
 
 SHUTDOWN = 5.0  # seconds for requests that are not streams
 IDLE = 75.0  # seconds until a connection without a request is closed; the library keeps it for an hour
@@ -39,24 +39,49 @@ def make_app(
 ) -> web.Application:
     """The front door as an aiohttp application; it looks at its members as long as it runs."""
     door = FrontDoor(settings, clock or SystemClock(), dice)
-    app = web.Application(middlewares=[middleware.plain_errors, middleware.addressed])
+    app = bare_app(door.running, door.pool, door.clock)
     app[FRONT_DOOR] = door
-    app[RUNNING] = door.running
-    app[POOL] = door.pool
     app[status.ROOM] = door.room
-    app[launch.STREAMS] = launch.OpenStreams()
     app[decisions.DISPATCHER] = door.dispatcher
     app[decisions.DECISIONS] = door.decisions
     app[api.CHOICES] = door.choices
-    app[api.CLOCK] = door.clock
-    app[api.VERSION] = own_version()
     app.cleanup_ctx.append(door.at_work)
-    app.on_response_prepare.append(middleware.add_safe_headers)
-    app.on_shutdown.append(_end_streams)
     app.add_routes([*launch.routes(), *api.routes(), *decisions.routes()])
     app.router.add_get("/metrics", make_aiohttp_handler(make_registry(door.metrics)))
-    app.add_routes([*badges.routes(), *status.routes(), *pages.routes()])  # the last takes what is left
+    app.add_routes(pages_for_people())
     return app
+
+
+def bare_app(running: Running, pool: Members, clock: Clock) -> web.Application:
+    """An application with what every handler needs, and without a route."""
+    app = web.Application(middlewares=[middleware.plain_errors, middleware.addressed])
+    app[RUNNING] = running
+    app[POOL] = pool
+    app[launch.STREAMS] = launch.OpenStreams()
+    app[api.CLOCK] = clock
+    app[api.VERSION] = own_version()
+    app.on_response_prepare.append(middleware.add_safe_headers)
+    app.on_shutdown.append(_end_streams)
+    return app
+
+
+def pages_for_people() -> list[web.RouteDef]:
+    """To be added after all other routes: the last of them takes what is left."""
+    return [*badges.routes(), *status.routes(), *pages.routes()]
+
+
+def make_runner(app: web.Application) -> FrontRunner:
+    """What serves the application, with the limits of a front door."""
+    return FrontRunner(
+        app,
+        access_log=None,
+        handler_cancellation=True,
+        logger=http_logger(),
+        max_field_size=LONGEST_LINE,
+        max_line_size=LONGEST_LINE,
+        shutdown_timeout=SHUTDOWN,
+        keepalive_timeout=IDLE,
+    )
 
 
 async def serve(config: Path, *, host: str, port: int, on_ready: Callable[[str], None] | None = None) -> None:
@@ -67,28 +92,17 @@ async def serve(config: Path, *, host: str, port: int, on_ready: Callable[[str],
     """
     app = make_app(load(config))
     door = app[FRONT_DOOR]
-    runner = FrontRunner(
-        app,
-        access_log=None,
-        handler_cancellation=True,
-        logger=http_logger(),
-        max_field_size=LONGEST_LINE,
-        max_line_size=LONGEST_LINE,
-        shutdown_timeout=SHUTDOWN,
-        keepalive_timeout=IDLE,
-    )
+    runner = make_runner(app)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port, backlog=1024)
         await site.start()
-        url = _url(host, runner)
-        door.log.say("front door ready", url=url, members=[member.name for member in door.settings().members])
-        for notice in door.settings().notices:
-            door.log.say("configuration", notice=notice)
+        url = url_of(host, runner.addresses[0][1])
+        say_ready(door, url)
         if on_ready is not None:
             on_ready(url)
-        async with _following(config, door):
-            await _told_to_stop()
+        async with following(config, door):
+            await told_to_stop()
     finally:
         await runner.cleanup()
 
@@ -97,13 +111,20 @@ async def _end_streams(app: web.Application) -> None:
     app[launch.STREAMS].end()
 
 
-def _url(host: str, runner: web.AppRunner) -> str:
-    port = runner.addresses[0][1]
+def say_ready(door: FrontDoor, url: str, **more: object) -> None:
+    """The lines with which a front door's log begins."""
+    names = [member.name for member in door.settings().members]
+    door.log.say("front door ready", url=url, members=names, **more)
+    for notice in door.settings().notices:
+        door.log.say("configuration", notice=notice)
+
+
+def url_of(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 @asynccontextmanager
-async def _following(config: Path, door: FrontDoor) -> AsyncIterator[None]:
+async def following(config: Path, door: FrontDoor) -> AsyncIterator[None]:
     """Watches the file's folder: editors and Kubernetes replace files by renaming others over them."""
 
     folder = config.parent
@@ -123,7 +144,8 @@ async def _following(config: Path, door: FrontDoor) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _told_to_stop() -> None:
+async def told_to_stop() -> None:
+    """Returns at SIGINT or SIGTERM."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     signals = (signal.SIGINT, signal.SIGTERM)

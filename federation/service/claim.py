@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from federation.core.model import Decision
 from federation.core.phases import Event
 from federation.service.dispatch import Dispatcher
-from federation.service.pool import Pool
+from federation.service.ports import Members
 
 
 class Claim:
@@ -17,7 +17,7 @@ class Claim:
     called when further launches of this version have nothing to wait for there any more.
     """
 
-    def __init__(self, pool: Pool, dispatcher: Dispatcher, decision: Decision) -> None:
+    def __init__(self, pool: Members, dispatcher: Dispatcher, decision: Decision) -> None:
         self._dispatcher = dispatcher
         self.decision = decision
         self.member = decision.candidates[0].view.member

@@ -14,7 +14,7 @@ from federation.core.rules import Settings
 from federation.core.snapshot import snapshot
 from federation.service.holders import Holders
 from federation.service.joining import Joining
-from federation.service.pool import Pool
+from federation.service.ports import Members
 from federation.service.refs import Refs
 
 MOMENT = 0.3  # seconds
@@ -25,7 +25,7 @@ InForce = Callable[[], Settings]
 class Dispatcher:
     """Puts the pool's present view, what is known of images and the configuration in force before the router."""
 
-    def __init__(self, pool: Pool, in_force: InForce, dice: Dice, refs: Refs) -> None:
+    def __init__(self, pool: Members, in_force: InForce, dice: Dice, refs: Refs) -> None:
         self._pool = pool
         self._in_force = in_force
         self._dice = dice

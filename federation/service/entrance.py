@@ -16,8 +16,7 @@ from federation.service import own_events
 from federation.service.audience import Audience
 from federation.service.claim import Claim
 from federation.service.dispatch import Dispatcher
-from federation.service.pool import Pool
-from federation.service.ports import Entered, Frame, RetryBudget, Visitor, WaitingRoom
+from federation.service.ports import Entered, Frame, Members, RetryBudget, Visitor, WaitingRoom
 
 NO_RETRY = "Many launches fail just now, so that another member is tried only by turns."
 
@@ -41,7 +40,7 @@ class Entrance:
         visitor: Visitor,
         audience: Audience,
         *,
-        pool: Pool,
+        pool: Members,
         dispatcher: Dispatcher,
         room: WaitingRoom,
         budget: RetryBudget,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from federation.core.counters import Counts
-from federation.core.model import Check, Launch, Member, Operation, Seats, Signal, nothing
+from federation.core.model import Check, Launch, Member, MemberView, Operation, Seats, Signal, nothing
+from federation.core.snapshot import Snapshot
 from federation.core.waiting import Place
 from federation.service.audience import Audience
+from federation.service.leases import Lease
 
 T = TypeVar("T")
 
@@ -28,6 +30,38 @@ class ProbeResult:
     seats: Seats | None = None
     versions: dict[str, Any] | None = None
     lost: frozenset[Operation] = frozenset()
+
+
+class Members(Protocol):
+    """The members as launches and pages meet them: the pool itself, or what follows a pool elsewhere."""
+
+    @property
+    def taken(self) -> Sequence[int]:
+        """Launches that were handed over since the snapshot was made, by the index of the view."""
+
+    @property
+    def blind_since(self) -> float | None:
+        """Since when all members seem to have failed at once; None when the view is to be believed."""
+
+    def views(self) -> tuple[MemberView, ...]:
+        """All members in the order of the configuration. Costs nothing."""
+
+    def snapshot(self) -> Snapshot:
+        """The views with what routing makes of them in advance."""
+
+    def view(self, name: str) -> MemberView | None: ...
+
+    def lease(self, name: str) -> Lease:
+        """A seat on this member until the lease is closed. One of a member that is gone counts nowhere."""
+
+    def handed(self, index: int) -> None:
+        """A launch was redirected to the member of this index in the snapshot."""
+
+    def refused(self, name: str, reason: str) -> None:
+        """A launch could not even connect to this member."""
+
+    def when_stirred(self, stirred: Callable[[], None]) -> None:
+        """Called whenever a seat may have come free."""
 
 
 class Prober(Protocol):
@@ -148,6 +182,18 @@ class WaitingRoom(Protocol):
         `enter` is called when it is this launch's turn, any number of times; it decides and takes a seat in one
         step, or gives None. Raises `RoomFull` and `WaitedTooLong`. Closing the generator leaves the room at once.
         """
+
+
+class Line(Protocol):
+    """Those who wait for a seat."""
+
+    @property
+    def waiting(self) -> int:
+        """Launches that wait now."""
+
+    @property
+    def longest(self) -> float:
+        """Seconds that the one who came first of them has waited."""
 
 
 class Clock(Protocol):

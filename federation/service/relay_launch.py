@@ -32,10 +32,10 @@ from federation.service.audience import Audience
 from federation.service.claim import Claim
 from federation.service.dispatch import Dispatcher, InForce
 from federation.service.entrance import Entrance, NoMember
-from federation.service.pool import Pool
 from federation.service.ports import (
     Clock,
     Frame,
+    Members,
     MemberStreams,
     Patience,
     RetryBudget,
@@ -51,7 +51,7 @@ OUTCOMES = {Ending.READY: Outcome.READY, Ending.FINAL: Outcome.FAILED, Ending.RE
 class Surroundings:
     """What all relayed launches of a front door share."""
 
-    pool: Pool
+    pool: Members
     dispatcher: Dispatcher
     streams: MemberStreams
     room: WaitingRoom

@@ -119,6 +119,11 @@ class Relays:
         self._tasks: dict[Relay, asyncio.Task[None]] = {}  # those that run
         self._timers: dict[Relay, asyncio.TimerHandle] = {}  # those that run unheard, and those that ended
 
+    @property
+    def running(self) -> int:
+        """Launches that have not ended."""
+        return len(self._tasks)
+
     def begin(self, launch: Launch, visitor: Visitor) -> Relay:
         """A new launch. It goes on for `grace` seconds unless somebody hears it."""
         relay = Relay(self._new_id(), launch)

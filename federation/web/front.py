@@ -31,20 +31,24 @@ STATUS = HTTPStatus.TEMPORARY_REDIRECT
 
 
 class FrontRunner(web.AppRunner):
-    """Runs the application of the front door, with the quick way in front of it."""
+    """Runs the application of the front door, with the quick way in front of it as long as `quick` is set. The quick
+    way keeps every connection, so a server that is to be left by its visitors has to do without."""
+
+    quick = True
 
     async def setup(self) -> None:
         await super().setup()
         assert self.server is not None
-        self.server.request_handler = quick_way(self.app, self.server.request_handler)
+        self.server.request_handler = quick_way(self.app, self.server.request_handler, lambda: self.quick)
 
 
-def quick_way(app: web.Application, ordinary: Handler) -> Handler:
-    """A handler that hands launches over in redirect mode, and leaves everything else to the `ordinary` one."""
+def quick_way(app: web.Application, ordinary: Handler, open: Callable[[], bool] = lambda: True) -> Handler:
+    """A handler that hands launches over in redirect mode, and leaves everything else to the `ordinary` one, or all
+    while it is not `open`."""
     running, hand_over = app[RUNNING], app[LAUNCHER].hand_over
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        if running.settings.launch.mode is Mode.REDIRECT and _usual(request):
+        if running.settings.launch.mode is Mode.REDIRECT and open() and _usual(request):
             try:
                 launch, place = _asked(request.raw_path)
             except LaunchError:

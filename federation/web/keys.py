@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from federation.core.rules import Settings
-from federation.service.pool import Pool
+from federation.service.ports import Members
 
 
 class Running:
@@ -16,4 +16,4 @@ class Running:
 
 
 RUNNING = web.AppKey("running", Running)
-POOL = web.AppKey("pool", Pool)
+POOL = web.AppKey("pool", Members)

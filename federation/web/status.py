@@ -15,11 +15,11 @@ from federation.core.model import Check, MemberView, Operation, State
 from federation.core.routing import health_label
 from federation.core.shares import expected
 from federation.core.verdict import QUOTA_CHECK
-from federation.service.waiting_room import WaitingRoom
+from federation.service.ports import Line
 from federation.web.house import page
 from federation.web.keys import POOL
 
-ROOM = web.AppKey("room", WaitingRoom)
+ROOM = web.AppKey("room", Line)
 
 # State: symbol, tone, words. The symbol's shape and the words say the same as the colour.
 WORDS = {

@@ -57,10 +57,21 @@ def test_docker_without_an_engine_says_what_is_missing_and_how_to_get_it(tmp_pat
     assert "--runtime process" in result.stderr
 
 
-def test_more_than_one_worker_is_refused(tmp_path: Path) -> None:
-    result = run("serve", "--config", str(CONFIG / "federation.yaml"), "--workers", "2")
+@pytest.mark.parametrize("workers", ["0", "65", "two"])
+def test_a_number_of_workers_that_cannot_be_is_refused(workers: str) -> None:
+    result = run("serve", "--config", str(CONFIG / "federation.yaml"), "--workers", workers)
     assert result.exit_code == 2
-    assert "--workers 2: this version serves with one process" in result.stderr
+    assert "--workers" in result.stderr and workers in result.stderr
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_front_door_that_cannot_listen_says_so(workers: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        config = str(CONFIG / "federation.yaml")
+        result = run("serve", "--config", config, "--port", str(port), "--workers", workers)
+    assert result.exit_code == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in result.stderr
 
 
 @pytest.mark.parametrize("option", [["--members", "0"], ["--port", "70000"], ["--runtime", "podman"]])

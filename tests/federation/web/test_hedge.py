@@ -108,7 +108,7 @@ async def test_the_slow_one_wins_when_it_is_ready_first(members: Pair) -> None:
 
 
 async def test_a_visitor_who_stays_away_ends_both(members: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("federation.app.door.AWAY", 0.3)
+    monkeypatch.setattr("federation.app.launching.AWAY", 0.3)
     alpha, beta = members
     alpha.play = beta.play = hanging_pull
     async with Door(*pair(members), launch=SOON_STUCK) as door:

@@ -232,7 +232,7 @@ async def test_nobody_left_is_a_clear_end(members: Pair) -> None:
 async def test_a_visitor_who_leaves_and_stays_away_ends_the_launch(
     members: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("federation.app.door.AWAY", 0.5)
+    monkeypatch.setattr("federation.app.launching.AWAY", 0.5)
     members[0].play = plays(event(phase="building"), hold=True)
     async with Door(members[0].configured()) as door:
         async with door.ask(SPEC, headers={"Accept": "text/event-stream"}) as answer:
@@ -250,7 +250,7 @@ async def test_a_visitor_who_reads_nothing_holds_no_seat_for_long(
     members: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("federation.web.launch.STALLED", 0.5)
-    monkeypatch.setattr("federation.app.door.AWAY", 0.5)
+    monkeypatch.setattr("federation.app.launching.AWAY", 0.5)
 
     async def flood(request: web.Request, response: web.StreamResponse) -> None:
         while True:
@@ -273,7 +273,7 @@ async def test_a_visitor_who_reads_nothing_holds_no_seat_for_long(
 async def test_a_visitor_who_leaves_before_the_member_answers_leaves_nothing_behind(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("federation.app.door.AWAY", 0.5)
+    monkeypatch.setattr("federation.app.launching.AWAY", 0.5)
     async with raw_member("mute", b"", hold=True) as mute, Door(mute) as door:
         async with door.ask(SPEC, headers={"Accept": "text/event-stream"}) as answer:
             await answer.content.readuntil(b"attempt")

@@ -174,7 +174,7 @@ async def test_while_nobody_listens_the_member_alone_decides(
     ours: Ours, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A front door that went on listening would be taken for a visitor who got the server."""
-    monkeypatch.setattr("federation.app.door.AWAY", 0.5)
+    monkeypatch.setattr("federation.app.launching.AWAY", 0.5)
     play, member = ours
     play.held = 5
     async with Door(member.configured()) as door:
