@@ -91,9 +91,8 @@ def sample_of(fact: AttemptEnded | CanaryEnded, at: float) -> Sample | None:
     whose = blame(fact.outcome, fact.cause)
     if not good and whose not in AGAINST_THE_MEMBER:
         return None
-    mended = (
-        fact.cause == STUCK
-    )  # it is told after the other member's `ready`, which has confirmed nothing yet
+    # A standstill is told after the `ready` of the member that mended it, which therefore confirmed nothing yet.
+    mended = fact.cause == STUCK
     return Sample(at, fact.id, fact.launch.repo_key, good, whose or Blame.MEMBER, confirmed=mended)
 
 

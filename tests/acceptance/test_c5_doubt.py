@@ -29,6 +29,7 @@ from door_stage import Door, event, until
 from fault_proxy import FaultProxy
 
 from federation.core.model import MemberView, State
+from federation.core.rules import WaitingRules
 
 NO_REGISTRY = event(
     phase="failed", status_code=503, message="The registry of images at http://r.example does not answer\n"
@@ -117,7 +118,8 @@ async def test_when_the_two_small_members_are_down_the_big_one_takes_all_and_not
     async with three(300, 180, 60) as hubs:
         big, *small = hubs
         members = [hub.configured(hub.quota) for hub in hubs]
-        async with Door(*members, launch=LAUNCH, health=replace(HEALTH, eject_base=60)) as door:
+        health, waiting = replace(HEALTH, eject_base=60), WaitingRules(per_visitor=60)
+        async with Door(*members, launch=LAUNCH, health=health, waiting=waiting) as door:
             for hub in small:
                 await hub.die()
                 hub.proxy.cut()
