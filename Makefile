@@ -14,10 +14,10 @@ LOCK := $(if $(and $(shell command -v node),$(shell command -v npm)),.ci/lock/ru
 up: $(VENV)/.ready
 	@$(BIN)/binder-federation up --config config/local.yaml $(ARGS)
 
-# Two at a time: what needs an engine of containers, and all the rest (tests/conftest.py).
+# Three at a time: what needs an engine of containers, the front door's tests, and all the rest (tests/conftest.py).
 test: lint
 	@.ci/test-tools
-	@$(BIN)/python -m pytest -n 2 --dist loadscope $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadscope $(PYTEST_ARGS)
 
 lint: $(VENV)/.ready-dev
 	@$(BIN)/ruff check .
