@@ -8,14 +8,12 @@ its `Seat`; this file brings news to it, moves it through its states, and compar
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
-from federation.core import doubt, saved
+from federation.core import saved
 from federation.core.evidence import WELL, cleared
 from federation.core.facts import (
     AttemptEnded,
-    BlindnessChanged,
     CanaryEnded,
     Fact,
     LaunchEnded,
@@ -33,9 +31,8 @@ from federation.core.snapshot import Snapshot, snapshot
 from federation.service.jury import Jury
 from federation.service.leases import Lease
 from federation.service.ports import Clock, ProbeResult
-from federation.service.seat import Look, Seat
-
-BLIND = "no member answers; the last good view is kept"
+from federation.service.seat import Seat
+from federation.service.sight import Sight
 
 
 class Pool:
@@ -47,9 +44,9 @@ class Pool:
         self._dice = dice
         self._listeners: list[Listener] = []
         self._stirred: list[Callable[[], None]] = []
-        self._blind_since: float | None = None
         self._seats: dict[str, Seat] = {}
         self._jury = Jury(self._seats, self._move)
+        self._sight = Sight(self._seats, self._enter, self._renew, self._tell)
         self._snapshot: Snapshot | None = None
         self.taken: list[int] = []
         self.configure(settings)
@@ -73,7 +70,7 @@ class Pool:
     @property
     def blind_since(self) -> float | None:
         """Since when all members seem to have failed at once; None when the view is to be believed."""
-        return self._blind_since
+        return self._sight.blind_since
 
     def doubtful(self, name: str) -> bool:
         """Whether this member takes launches but has begun to look bad."""
@@ -96,16 +93,16 @@ class Pool:
         if seat is None:
             return
         if result.answered:
-            self._answered(seat, result)
+            seat.answered(result, self._clock.now())
         else:
-            self._silent(seat)
+            seat.silent(self._clock.now())
         self._look(seat, Event.GOOD if result.ok else Event.BAD, result.reason)
 
     def refused(self, name: str, reason: str) -> None:
         """A launch could not even connect to this member: as good as a failed probe."""
         seat = self._seats.get(name)
         if seat is not None:
-            self._silent(seat)
+            seat.silent(self._clock.now())
             self._look(seat, Event.BAD, reason)
 
     def signalled(self, name: str, signals: Mapping[str, Signal], good: int, bad: int) -> None:
@@ -242,32 +239,11 @@ class Pool:
 
     # How news changes a member.
 
-    def _answered(self, seat: Seat, result: ProbeResult) -> None:
-        if not seat.gone:
-            seat.counted(seat.look.seats, result.seats, self._clock.now())
-        if seat.reason == BLIND:
-            seat.reason = ""  # it answers, so that its state speaks for itself again
-        seat.look = Look(
-            checks=result.checks,
-            seats=result.seats,
-            versions=seat.look.versions if result.versions is None else result.versions,
-            seen=result.at,
-            lost=result.lost,
-        )
-
-    def _silent(self, seat: Seat) -> None:
-        """No answer. As long as it takes launches it counts as full as it last was, since load is what silences full
-        members."""
-        look = seat.look
-        if look.silent_since is None:
-            look = replace(look, silent_since=self._clock.now(), before=seat.standing)
-        seat.look = replace(look, checks=(), silent_looks=look.silent_looks + 1)
-
     def _look(self, seat: Seat, event: Event, reason: str) -> None:
         now = self._clock.now()
         before = seat.standing.state
-        self._doubt(now)
-        if self._blind_since is None or seat.look.silent_since is None:
+        self._sight.doubt(self._settings.health, now)
+        if self._sight.blind_since is None or seat.look.silent_since is None:
             self._move(seat, event, reason)
         if before is seat.standing.state is State.EJECTED and event is Event.BAD:
             seat.reason = reason
@@ -276,35 +252,6 @@ class Pool:
         self._stir()
         if event is Event.BAD and doubtful(seat.standing, self._settings.health):
             self._tell(LookFailed(seat.member.name, reason))
-
-    def _doubt(self, now: float) -> None:
-        """Freezes the last good view when all members seem to fail at once, and lets go of it at the first answer."""
-        asked = {name: seat for name, seat in self._seats.items() if not seat.drained}
-        if self._blind_since is not None:
-            # One that came with a new configuration and was not looked at yet says nothing.
-            seen = (seat.look.silent_since is None and seat.look.seen is not None for seat in asked.values())
-            if any(seen) or not asked:
-                self._blind_since = None
-                for each in asked.values():
-                    if each.reason == BLIND:
-                        each.reason = ""
-                        self._renew(each)
-                self._tell(BlindnessChanged(None, "a member answers again"))
-            return
-        silences = {
-            name: doubt.Silence(seat.look.silent_since, seat.look.silent_looks, seat.look.before.state)
-            for name, seat in asked.items()
-        }
-        fallen = doubt.fallen(silences, self._settings.health)
-        if not fallen:
-            return
-        self._blind_since = now
-        for name in fallen:
-            seat, standing = asked[name], asked[name].standing
-            if standing.state is State.EJECTED and not standing.by_launches:
-                standing = seat.look.before
-            self._enter(seat, replace(standing, good=0, bad=0), BLIND)
-        self._tell(BlindnessChanged(now, BLIND))
 
     def _strain(self, seat: Seat, now: float) -> None:
         why = seat.strained(self._settings, now)
@@ -349,7 +296,7 @@ class Pool:
             self._settings.policy,
             self._snapshot,
             headrooms=[seat.headroom for seat in self._seats.values()],
-            blind=self._blind_since is not None,
+            blind=self._sight.blind_since is not None,
         )
         self.taken = [0] * len(views)
 

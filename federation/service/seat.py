@@ -18,6 +18,7 @@ from federation.core.routing import refusal
 from federation.core.rules import Settings
 from federation.core.saved import Kept, seats_now
 from federation.service.leases import Ledger
+from federation.service.ports import ProbeResult
 
 UNSEEN = Standing()
 REST_EVERY = 60.0  # seconds
@@ -69,6 +70,26 @@ class Seat:
         if self.stranger_since is not None and now - self.stranger_since >= grace:
             return self.stranger
         return None
+
+    def answered(self, result: ProbeResult, now: float) -> None:
+        """Takes over what a look found."""
+        if not self.gone:
+            self.counted(self.look.seats, result.seats, now)
+        self.look = Look(
+            checks=result.checks,
+            seats=result.seats,
+            versions=self.look.versions if result.versions is None else result.versions,
+            seen=result.at,
+            lost=result.lost,
+        )
+
+    def silent(self, now: float) -> None:
+        """A look found no answer. As long as it takes launches it counts as full as it last was, since load is what
+        silences full members."""
+        look = self.look
+        if look.silent_since is None:
+            look = replace(look, silent_since=now, before=self.standing)
+        self.look = replace(look, checks=(), silent_looks=look.silent_looks + 1)
 
     def counted(self, before: Seats | None, told: Seats | None, now: float) -> None:
         """One source's numbers of sessions went from `before` to `told`: they show launches of ours and others."""
