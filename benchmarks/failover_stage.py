@@ -23,10 +23,12 @@ from benchmarks.stage import START_LIMIT, started
 
 QUOTA = 10_000_000  # seats that no load can fill
 LAUNCH_TIME = 0.2  # seconds from a click to `ready`
+SESSIONS = web.AppKey("sessions", set[int])  # those that began; none ends within the minute
 
 
-async def _health(_: web.Request) -> web.Response:
-    quota = {"service": "Pod quota", "ok": True, "total_pods": 0, "quota": QUOTA}
+async def _health(request: web.Request) -> web.Response:
+    used = len(request.app[SESSIONS])
+    quota = {"service": "Pod quota", "ok": True, "total_pods": used, "quota": QUOTA}
     return web.json_response({"ok": True, "checks": [{"service": "JupyterHub API", "ok": True}, quota]})
 
 
@@ -41,6 +43,7 @@ async def _build(request: web.Request) -> web.StreamResponse:
     for phase in ("built", "launching"):
         await response.write(_event(phase=phase, message=""))
     await asyncio.sleep(LAUNCH_TIME)
+    request.app[SESSIONS].add(len(request.app[SESSIONS]))
     with contextlib.suppress(ConnectionResetError):  # a front door closes the stream with `ready`
         await response.write(_event(phase="ready", message="", url="http://127.0.0.1/user/x/", token=""))
         await response.write_eof()
@@ -53,6 +56,7 @@ def _event(**fields: str) -> bytes:
 
 async def _serve(port: int) -> None:
     app = web.Application()
+    app[SESSIONS] = set()
     app.router.add_get("/health", _health)
     app.router.add_get("/versions", _versions)
     app.router.add_get("/build/{tail:.*}", _build)

@@ -129,6 +129,11 @@ class Ledger:
             self._timed_count -= self._timed.popleft()[1]
         return self._timed_count != before
 
+    def forget(self) -> None:
+        """Lets go of all whose launch has ended or will not be seen to end."""
+        self._timed.clear()
+        self._timed_count = 0
+
     def _hold(self, until: float) -> None:
         self._timed_count += 1
         second = float(int(until) + 1)

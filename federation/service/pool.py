@@ -276,6 +276,8 @@ class Pool:
         if standing.state in (State.TRIAL, State.RECOVERING):
             seat.evidence = cleared()
             seat.opinion = WELL
+        if before is State.EJECTED:
+            seat.ledger.forget()  # its numbers were looked at since; what died with it would hold its trial up
         self._renew(seat)  # the news that moved it may have been another's
         self._tell(StateChanged(seat.member.name, before, standing.state, reason, self._clock.now()))
 

@@ -53,6 +53,11 @@ class Model(RuleBasedStateMachine):
         self.closed[which % len(self.closed)].close(ready=ready)
         assert (self.changes, self.ledger.hidden) == before
 
+    @rule()
+    def forget(self) -> None:
+        self.ledger.forget()
+        self.held.clear()
+
     @rule(grown=st.integers(0, 6))
     def look(self, grown: int) -> None:
         left = grown

@@ -260,6 +260,20 @@ def test_a_trial_takes_one_launch_at_a_time_even_when_the_members_numbers_show_i
     assert stage.view("a").refusal is None
 
 
+def test_sessions_that_died_with_a_member_hold_up_no_trial() -> None:
+    """They were never seen in its numbers, and will not be."""
+    stage = Stage(member("a"), member("b"))
+    stage.looks({"a": Seats(5, 100), "b": Seats(5, 100)})
+    for _ in range(3):
+        stage.pool.lease("a").close(ready=True)
+    assert stage.view("a").leases == 3
+    broken(stage, "a", "b")
+    stage.well_for(10)
+    stage.looks({"a": Seats(0, 100)})
+    assert stage.view("a").state is State.TRIAL and stage.view("a").leases == 0
+    assert stage.view("a").refusal is None
+
+
 def test_a_trial_takes_one_redirected_launch_at_a_time() -> None:
     stage = Stage(member("a"), member("b"))
     broken(stage, "a", "b")
