@@ -44,6 +44,7 @@ from federation.service.ports import (
 )
 from federation.service.race import SIDE_BY_SIDE, Race, stands
 
+MOST_REFUSED = 20  # seats in one launch that were gone when it came
 OUTCOMES = {Ending.READY: Outcome.READY, Ending.FINAL: Outcome.FAILED, Ending.RETRYABLE: Outcome.LOST}
 
 
@@ -86,7 +87,9 @@ class RelayedLaunch:
         self._race = Race(open_on, audience, around.patience)
         self._begun = _now()
         self._attempts = 0
-        self._lost: dict[str, str] = {}  # members that could not finish it, and why
+        self._refused = 0  # of them, those that ended for want of a seat
+        self._lost: dict[str, str] = {}  # members that are not to be tried again, and why
+        self._last = ("", "")  # the one that could not finish it last, and why
         self._member: str | None = None  # the one that ended it, or the last one tried
         self._outcome = Outcome.ABANDONED
         self._cause = "abandoned"
@@ -110,7 +113,7 @@ class RelayedLaunch:
     async def _to_the_next(self) -> AsyncGenerator[Frame, None]:
         """Waiting, and the event that says who goes on with the launch; or that nobody does."""
         try:
-            if self._attempts and self._attempts >= self._rules().attempts:
+            if self._attempts and self._spent >= self._rules().attempts:
                 raise self._entrance.nobody_left(self._lost)
             async with aclosing(self._entrance.steps(self._lost)) as steps:
                 async for step in steps:
@@ -123,7 +126,7 @@ class RelayedLaunch:
         """What the visitor reads while members are at it. Ends when none is any more."""
         race = self._race
         while race.running:
-            news = await race.news(hedging=self._attempts < self._rules().attempts)
+            news = await race.news(hedging=self._spent < self._rules().attempts)
             if news is None:
                 told = self._overtaken()
             else:
@@ -143,8 +146,7 @@ class RelayedLaunch:
         elif self._member is None:
             message = f"{name} takes this launch: {why}."
         else:
-            last = next(reversed(self._lost))
-            message = f"{last} could not finish this launch ({self._lost[last]}); {name} continues."
+            message = f"{self._last[0]} could not finish this launch ({self._last[1]}); {name} continues."
         self._member = name
         self._attempts += 1
         self._race.start(claim, self._attempts, self._rules())
@@ -169,7 +171,7 @@ class RelayedLaunch:
                     )
                 )
         alone = len(self._race.running) < SIDE_BY_SIDE
-        if not still or not alone or self._attempts >= self._rules().attempts:
+        if not still or not alone or self._spent >= self._rules().attempts:
             return None
         claim = self._entrance.at_once([*self._lost, still[0].name])
         return None if claim is None else self._handed(claim, f"{still[0].name} {_standstill(still[0])}")
@@ -188,12 +190,24 @@ class RelayedLaunch:
             self._member = attempt.name
             self._overrule(attempt, verdict)
             return attempt.last
-        self._lost[attempt.name] = why
+        self._last = (attempt.name, why)
+        if verdict.cause == "quota" and self._may_wait():
+            self._refused += 1
+        else:
+            self._lost[attempt.name] = why
         if not self._race.running or not was_newest:
             return None
         other = self._race.running[-1].name
         message = f"{attempt.name} could not finish this launch ({why}); {other} goes on with it."
         return own_events.event("waiting", message, member=other)
+
+    @property
+    def _spent(self) -> int:
+        return self._attempts - self._refused
+
+    def _may_wait(self) -> bool:
+        """Whether a member that was full may be tried again when it has a seat: it was not the launch that failed."""
+        return self._around.in_force().waiting.places > 0 and self._refused < MOST_REFUSED
 
     def _is_over(self, verdict: Verdict) -> bool:
         match verdict.ending:
