@@ -9,15 +9,15 @@ PYTEST_ARGS ?=
 # The machine's own node and npm serve JupyterHub's proxy; a machine without them gets the PyPI wheel.
 LOCK := $(if $(and $(shell command -v node),$(shell command -v npm)),.ci/lock/run.lock,.ci/lock/node.lock)
 
-.PHONY: up test lint unit bench bench-redirect bench-relay bench-decide bench-balance bench-docker lock clean docker-tools base-image
+.PHONY: up test lint unit bench bench-redirect bench-relay bench-decide bench-balance bench-failover bench-docker lock clean docker-tools base-image
 
 up: $(VENV)/.ready
 	@$(BIN)/binder-federation up --config config/local.yaml $(ARGS)
 
-# Two at a time: what needs an engine of containers, and all the rest (tests/conftest.py).
+# Three at a time: what needs an engine of containers, the front door's tests, and all the rest (tests/conftest.py).
 test: lint
 	@.ci/test-tools
-	@$(BIN)/python -m pytest -n 2 --dist loadscope $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadscope $(PYTEST_ARGS)
 
 lint: $(VENV)/.ready-dev
 	@$(BIN)/ruff check .
@@ -55,6 +55,9 @@ bench-decide: $(VENV)/.ready  ## the cost of one routing decision, by the number
 
 bench-balance: $(VENV)/.ready  ## how well launches are spread, against other policies; about a minute
 	@$(BIN)/python -m benchmarks.balance
+
+bench-failover: $(VENV)/.ready  ## what visitors notice when one of three members is killed; up to two minutes
+	@$(BIN)/python -m benchmarks.failover
 
 bench-docker: $(VENV)/.ready docker-tools  ## a member on Docker beside a bare JupyterHub; needs root
 	@PYTHONPATH=tests/stage $(BIN)/python -m benchmarks.docker

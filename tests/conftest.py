@@ -15,6 +15,7 @@ from registry_stage import RunningRegistry, start_registry
 from xdist.scheduler import LoadScopeScheduling
 
 ON_ENGINE = ("docker", "buildpacks", "registry", "stage")  # words in the paths of tests that need an engine
+OF_THE_FRONT_DOOR = ("tests/federation/", "tests/acceptance/", "tests/benchmarks/")
 
 
 def on_engine(nodeid: str) -> bool:
@@ -28,18 +29,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(f"{item.nodeid} needs an engine: its path must name one of {ON_ENGINE}")
 
 
-class TwoGroups(LoadScopeScheduling):
-    """Two groups that may run side by side, so that each keeps one of everything it shares.
+class Groups(LoadScopeScheduling):
+    """Groups that may run side by side, so that each keeps one of everything it shares.
 
-    What needs an engine waits for it, and for containers, about as long as all the rest takes.
+    What needs an engine waits for it and for containers, much of the others for servers and clocks.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return "engine" if on_engine(nodeid) else "rest"
+        if on_engine(nodeid):
+            return "engine"
+        return "front door" if nodeid.startswith(OF_THE_FRONT_DOOR) else "rest"
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TwoGroups:
-    return TwoGroups(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
+    return Groups(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -37,6 +37,7 @@ SHARED_WITHIN = 300.0  # seconds between two members' failures that may have one
 SICK, SUSPECT = 100.0, 10.0  # Bayes factors
 FEWEST = 3  # failures that make a member sick; with fewer by one it is suspect
 LEAST_FACTOR = 0.1
+STUCK = "stuck"  # the cause of a launch that stood still until another member was ready
 _PRIOR_GOOD, _PRIOR_BAD = 5.0, 0.5  # of peers that are not known: worth five launches, of which few failed
 _KNOWN = 6.0  # launches
 
@@ -90,7 +91,9 @@ def sample_of(fact: AttemptEnded | CanaryEnded, at: float) -> Sample | None:
     whose = blame(fact.outcome, fact.cause)
     if not good and whose not in AGAINST_THE_MEMBER:
         return None
-    return Sample(at, fact.id, fact.launch.repo_key, good, whose or Blame.MEMBER)
+    # A standstill is told after the `ready` of the member that mended it, which therefore confirmed nothing yet.
+    mended = fact.cause == STUCK
+    return Sample(at, fact.id, fact.launch.repo_key, good, whose or Blame.MEMBER, confirmed=mended)
 
 
 def added(evidence: Evidence, sample: Sample) -> Evidence:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 from federation.core.model import Candidate, Decision, Exclusion, Launch, MemberView, Operation, State
 from federation.core.policies import POLICIES, Dice, Policy
@@ -131,13 +131,22 @@ def choose(
 
     It looks at no more members than it must: as a rule at one, however many there are.
     """
+    order = iter(POLICIES[rules.order].order(launch.repo_key, snapshot.table, dice))
+    if not (tried or builders or holders or launch.prefer):
+        # The commonest case by far, and what follows would find no better one.
+        for first in order:
+            load = snapshot.loads[first] + (0 if taken is None else taken[first])
+            if snapshot.plain[first] and load < snapshot.limits[first]:
+                return first
+            order = chain((first,), order)
+            break
     case = _case(launch, snapshot, tried, builders, holders, taken)
     wish = case.wish()
     if wish >= 0 and case.place(wish) < _UNSEEN:
         return wish
     if case.builder is not None:
         return case.builder
-    best, place = _first(case, POLICIES[rules.order].order(launch.repo_key, snapshot.table, dice))
+    best, place = _first(case, order)
     if place >= _UNSEEN and wish >= 0 and case.place(wish) != _OUT:
         return wish
     return best

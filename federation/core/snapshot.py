@@ -32,6 +32,7 @@ class Snapshot:
 
     `loads` are sessions and launches, `rooms` the load at which no seat is left (without those left alone),
     `limits` the load at which a member is passed over, never above its room; infinite where nothing limits.
+    `plain` are members that nothing but their load can speak against.
     `load` and `capacity` are totals of those that their state lets take launches, None where a capacity is not
     known. `blind` means that all seem to have failed at once, and these are the last good views.
     """
@@ -42,6 +43,7 @@ class Snapshot:
     loads: tuple[int, ...]
     rooms: tuple[float, ...]
     limits: tuple[float, ...]
+    plain: tuple[bool, ...]
     load: int
     capacity: int | None
     blind: bool = False
@@ -75,10 +77,15 @@ def snapshot(
         loads=loads,
         rooms=rooms,
         limits=tuple(map(min, rooms, _bounds(views, loads, fit, rules.balance_factor))),
+        plain=tuple(map(_plain, views, table.weights)),
         load=sum(loads[index] for index in fit),
         capacity=_total(views[index].capacity for index in fit),
         blind=blind,
     )
+
+
+def _plain(view: MemberView, weight: float) -> bool:
+    return view.refusal is None and not view.lost and view.state is not State.DEGRADED and weight > 0
 
 
 def _table(views: Sequence[MemberView], before: Snapshot | None) -> OrderTable:

@@ -27,6 +27,7 @@ from federation.core.facts import (
     Listener,
     Outcome,
     Reconfigured,
+    Redirected,
     StateChanged,
 )
 from federation.core.launchkey import parse_spec
@@ -36,6 +37,7 @@ from federation.core.progress import Progress
 from federation.core.rules import CanaryRules, LaunchRules, Settings
 from federation.service.audience import Audience
 from federation.service.dispatch import InForce
+from federation.service.leases import Lease
 from federation.service.member_link import MemberLink
 from federation.service.per_member import PerMember
 from federation.service.pool import Pool, same_place
@@ -88,6 +90,8 @@ class Canaries:
     def listen(self, fact: Fact) -> None:
         """A listener: notes who has visitors, and hurries to a member on trial."""
         match fact:
+            case Redirected():
+                self._visited[fact.view.member.name] = _now()  # and how it ends there is not seen
             case Chosen(member=name) | AttemptEnded(member=name):
                 self._visited[name] = _now()
                 self._failed.pop(name, None)  # from here on visitors tell
@@ -135,7 +139,9 @@ class Canaries:
         """Seconds until the next launch on this member. Doubt hastens none where visitors are sent: they tell."""
         doubted = any(count < DOUBTED for count in self._failed.values())
         again = rules.every * (DOUBT if doubted else 1)
-        due = max(self._visited.get(name, 0.0) + rules.every, self._launched.get(name, -math.inf) + again)
+        due = max(
+            self._visited.get(name, -math.inf) + rules.every, self._launched.get(name, -math.inf) + again
+        )
         return due - _now()
 
     def _rules(self) -> CanaryRules | None:
@@ -143,15 +149,17 @@ class Canaries:
 
     async def _launch(self, member: Member, rules: CanaryRules) -> None:
         launch, begun = parse_spec(rules.spec), _now()
-        with self._pool.lease(member.name):
-            end = await self._read(member, launch)
-            now = self._pool.view(member.name)
-            if now is not None and same_place(now.member, member):
-                self._ended(member.name, launch, end, _now() - begun)
-            if end.verdict.ending is Ending.READY:
-                await self._end_session(end.event)
+        with self._pool.lease(member.name) as lease:
+            end = await self._read(member, launch, lease)
+            ready = end.verdict.ending is Ending.READY
+            lease.close(ready=ready)
+        now = self._pool.view(member.name)
+        if now is not None and same_place(now.member, member):
+            self._ended(member.name, launch, end, _now() - begun)
+        if ready:
+            await self._end_session(end.event)
 
-    async def _read(self, member: Member, launch: Launch) -> _End:
+    async def _read(self, member: Member, launch: Launch, lease: Lease) -> _End:
         """The member's stream to its end, as a visitor's launch is read."""
         settings, progress, audience = self._in_force(), Progress(_now()), Audience()
         visitor = _ourselves(settings)
@@ -163,7 +171,7 @@ class Canaries:
         audience.join()
         link = MemberLink(opened, audience, settings.launch.timeout)
         try:
-            return await _read(link, progress, settings.launch)
+            return await _read(link, progress, lease, settings.launch)
         except MemberFault as fault:
             verdict = Verdict(Ending.RETRYABLE, fault.cause, str(fault))
             return _End(verdict, unreachable=fault.unreachable)
@@ -193,7 +201,7 @@ class Canaries:
             await self._sessions.end(url, token)
 
 
-async def _read(link: MemberLink, progress: Progress, rules: LaunchRules) -> _End:
+async def _read(link: MemberLink, progress: Progress, lease: Lease, rules: LaunchRules) -> _End:
     async with aclosing(link.frames()) as frames:
         while True:
             try:
@@ -205,6 +213,7 @@ async def _read(link: MemberLink, progress: Progress, rules: LaunchRules) -> _En
             if frame is None:
                 return _End(Verdict(Ending.RETRYABLE, "broken_off", "ended the stream early"))
             verdict = progress.take(frame.event, frame.id.partition(".")[0], _now())
+            lease.builds(progress.building)
             if verdict is not None:
                 return _End(verdict, frame.event)
 

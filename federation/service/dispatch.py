@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 
-from federation.core.facts import Fact
+from federation.core.facts import Fact, Reconfigured
 from federation.core.model import Decision, Launch, MemberView
 from federation.core.phases import Event
 from federation.core.policies import Dice
@@ -59,7 +59,8 @@ class Dispatcher:
 
     def listen(self, fact: Fact) -> None:
         """A listener: forgets members that are gone."""
-        self._holders.listen(fact)
+        if isinstance(fact, Reconfigured):
+            self._holders.listen(fact)
 
     def choose(self, launch: Launch) -> int | None:
         """The index in the pool's snapshot of the member that comes first, without the reasons; None when no member can

@@ -245,6 +245,8 @@ class Pool:
     def _answered(self, seat: Seat, result: ProbeResult) -> None:
         if not seat.gone:
             seat.counted(seat.look.seats, result.seats, self._clock.now())
+        if seat.reason == BLIND:
+            seat.reason = ""  # it answers, so that its state speaks for itself again
         seat.look = Look(
             checks=result.checks,
             seats=result.seats,

@@ -17,6 +17,7 @@ from yarl import URL
 from federation.app import FRONT_DOOR, FrontDoor, make_app
 from federation.core.model import Member, State
 from federation.core.rules import HealthRules, LaunchRules, LogRules, RefRules, Settings
+from federation.service.ports import Clock
 from federation.web.front import FrontRunner
 from federation.web.launch import LAUNCHER
 
@@ -88,11 +89,15 @@ class StockMember:
         app.router.add_get("/versions", self._versions)
         app.router.add_get("/build/{spec:.*}", self._build)
         app.router.add_options("/build/{spec:.*}", self._preflight)
+        self.add_routes(app)
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port)
         await site.start()
         self.port = self._runner.addresses[0][1]
+
+    def add_routes(self, app: web.Application) -> None:
+        """What else it answers."""
 
     async def die(self) -> None:
         """Refuses connections from now on and cuts those that are open."""
@@ -197,15 +202,17 @@ class Door:
         launch: LaunchRules = FAST,
         health: HealthRules = SOON,
         wait: bool = True,
+        clock: Clock | None = None,
         **more: Any,
     ) -> None:
         more.setdefault("refs", RefRules(resolve=False))
         self.settings = Settings(members, launch=launch, health=health, log=LogRules("error"), **more)
         self.wait = wait
+        self._clock = clock
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Door:
-        app = make_app(self.settings)
+        app = make_app(self.settings, clock=self._clock)
         self.door: FrontDoor = app[FRONT_DOOR]
         self.runner = FrontRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=3)
         await self.runner.setup()

@@ -25,7 +25,10 @@ class FaultProxy:
     stall_after: int | None = None  # bytes from clients after which nothing is passed on, in either direction
     cut_after: int | None = None  # bytes from clients, of all connections together, after which all are cut
     instead: tuple[str, bytes] | None = None  # to what matches the one, clients get the other and the end
+    garbage: bytes = b""  # said to clients in place of the next chunk, once
+    slow: float = 0.0  # seconds after each byte that is said to clients
     sent: int = 0  # bytes that came from clients
+    connections: int = 0  # that were ever tried
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -70,6 +73,7 @@ def _forwarding(proxy: FaultProxy, connect: _Connect) -> _Connected:
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
+        proxy.connections += 1
         proxy._tasks.add(task)
         proxy._open.add(writer)
         try:
@@ -145,5 +149,17 @@ async def _pump(
             if proxy.cut_after is not None and proxy.sent > proxy.cut_after:
                 proxy.cut()
                 return
+        elif proxy.garbage:
+            chunk, proxy.garbage = proxy.garbage, b""
+        elif proxy.slow:
+            await _trickle(proxy, chunk[:-1], target)
+            chunk = chunk[-1:]
         target.write(chunk)
         await target.drain()
+
+
+async def _trickle(proxy: FaultProxy, chunk: bytes, target: asyncio.StreamWriter) -> None:
+    for place in range(len(chunk)):
+        target.write(chunk[place : place + 1])
+        await target.drain()
+        await asyncio.sleep(proxy.slow)

@@ -330,6 +330,14 @@ def test_an_opinion_costs_well_under_a_millisecond() -> None:
 LAUNCH = Launch("gh", "a/b/HEAD", "gh/a/b")
 
 
+def test_a_launch_that_stood_still_was_mended_by_another_member() -> None:
+    """However often it is the same repository's: it is told only when another member was ready."""
+    stuck = sample_of(AttemptEnded(LAUNCH, 7, "alpha", 1, Outcome.LOST, "stuck", "", 1.0), NOW)
+    failed = sample_of(AttemptEnded(LAUNCH, 7, "alpha", 1, Outcome.LOST, "launch", "", 1.0), NOW)
+    assert stuck is not None and stuck.confirmed
+    assert failed is not None and not failed.confirmed
+
+
 @pytest.mark.parametrize(
     ("outcome", "cause", "says"),
     [

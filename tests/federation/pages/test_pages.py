@@ -372,7 +372,10 @@ async def test_a_blind_front_door_says_so_in_words(aiohttp_client: Any) -> None:
     body = await standings.shown(aiohttp_client)
     assert "No member answers. Launches go by the last good view of them." in body
     assert re.search(r"No member answers, which .* the last good view is kept since 01:46:4\d UTC \.", body)
+    assert re.search(r"Takes launches for [\w ]+ No member answers; the last good view is kept", body)
     standings.look("gesis")
+    assert "is kept since" not in await standings.shown(aiohttp_client)
+    standings.look("hetzner-2i2c")
     assert "last good view" not in await standings.shown(aiohttp_client)
 
 

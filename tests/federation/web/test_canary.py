@@ -16,7 +16,7 @@ from federation.adapters.transport import open_session
 from federation.core.facts import AttemptEnded, CanaryEnded, Chosen, Fact, LaunchEnded, Outcome, StateChanged
 from federation.core.launchkey import parse_spec
 from federation.core.model import State
-from federation.core.rules import CanaryRules, HealthRules, LaunchRules
+from federation.core.rules import CanaryRules, HealthRules, LaunchRules, Mode
 
 SPEC = "gh/binder-examples/conda/HEAD"
 BROKEN = plays(event(phase="launching", message="…"), event(phase="failed", message="no node"))
@@ -76,7 +76,8 @@ async def federation(
             yield door, members, facts
         await until(lambda: not any(member.open for member in members), 5)
         assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("canary")]
-        assert not any(view.leases for view in door.door.pool.views() if view.seats is None)
+        if launch.mode is Mode.RELAY:
+            assert not any(view.leases for view in door.door.pool.views() if view.seats is None)
     finally:
         for member in members:
             await member.die()
@@ -148,6 +149,38 @@ async def test_a_failure_that_nobody_mended_is_no_proof_beside_a_member_with_vis
         assert door.state("beta") is State.HEALTHY
         assert ended(facts, "alpha") == []
         assert {request.path for request in members[0].requests} == {"/build/gh/visitors/own/HEAD"}
+
+
+async def test_a_member_that_visitors_are_redirected_to_gets_none(servers: Servers) -> None:
+    redirects = replace(FAST, mode=Mode.REDIRECT)
+    async with federation(servers.success, servers.success, health=often(0.6), launch=redirects) as (
+        door,
+        members,
+        facts,
+    ):
+
+        async def visits() -> None:
+            while True:
+                assert (await door.launch("/build/gh/visitors/own/HEAD?member=alpha")).status == 307
+                await asyncio.sleep(0.05)
+
+        visitors = asyncio.create_task(visits())
+        try:
+            await until(lambda: len(ended(facts, "beta")) > 1)
+        finally:
+            visitors.cancel()
+            await asyncio.gather(visitors, return_exceptions=True)
+        assert members[0].requests == []
+
+
+async def test_a_refusal_for_want_of_a_seat_lowers_what_the_member_is_known_to_hold(servers: Servers) -> None:
+    full = plays(event(phase="failed", message="Too many users on this BinderHub", status_code=503))
+    async with StockMember("alpha", full) as member:
+        quota = {"service": "Pod quota", "ok": True, "total_pods": 5, "quota": 9}
+        member.told = {"ok": True, "checks": [quota]}
+        async with Door(member.configured(), health=often()) as door:
+            await until(lambda: member.requests)
+            await until(lambda: door.door.pool.views()[0].capacity == 5)
 
 
 async def test_a_member_on_trial_comes_back_by_its_canary(servers: Servers) -> None:

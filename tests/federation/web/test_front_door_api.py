@@ -83,7 +83,9 @@ async def test_a_front_door_that_sees_nobody_keeps_its_last_good_view_and_says_s
         await until(lambda: door.door.pool.blind_since is None)
         assert [check["service"] for check in (await door.json("/health"))["checks"]] == before
         assert (await door.json("/federation/v1/members"))["blind_since"] is None
-        assert "last good view" not in await door.text("/status")
+        assert "is kept since" not in await door.text("/status")
+        (alpha, _) = (await door.json("/federation/v1/members"))["members"]
+        assert (alpha["state"], alpha["reason"]) == ("healthy", "")
 
 
 async def test_a_front_door_judges_another_as_it_judges_a_member(members: Pair) -> None:
