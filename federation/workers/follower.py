@@ -34,7 +34,7 @@ class _More:
         return _More(self.leases + other.leases, self.starting + other.starting, self.handed + other.handed)
 
 
-_NONE = _More()
+_NONE, _ONE_HANDED = _More(), _More(handed=1)
 
 
 class Follower:
@@ -99,7 +99,7 @@ class Follower:
 
     def handed(self, index: int) -> None:
         name = self.views()[index].member.name
-        self._count(Handed(name), name, _More(handed=1))
+        self._count(Handed(name), name, _ONE_HANDED)
         self.taken[index] += 1
 
     def refused(self, name: str, reason: str) -> None:

@@ -61,7 +61,6 @@ def test_docker_without_an_engine_says_what_is_missing_and_how_to_get_it(tmp_pat
 def test_a_number_of_workers_that_cannot_be_is_refused(workers: str) -> None:
     result = run("serve", "--config", str(CONFIG / "federation.yaml"), "--workers", workers)
     assert result.exit_code == 2
-    assert "--workers" in result.stderr and workers in result.stderr
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
+import pytest
+
+from federation.core.facts import Outcome
 from federation.core.model import Check, Member, MemberView, Signal, State
 from federation.core.rules import PrometheusRules, Settings
 from federation.workers.channel import LONGEST, Channel, packed, unpacked
-from federation.workers.messages import Configured, Shown
+from federation.workers.messages import Configured, Passed, Ready, Shown, Stop
 
 
 async def pair() -> tuple[Channel, Channel]:
@@ -40,6 +44,26 @@ async def test_what_is_no_frame_ends_the_channel() -> None:
         assert await there.receive() is None
     one.close()
     await there.close(5)
+
+
+@dataclass(frozen=True)
+class Odd:
+    """A dataclass that its fields do not make, and one that has a single field."""
+
+    one: int
+    two: int = field(init=False, default=2)
+
+
+@pytest.mark.parametrize("value", [Odd(1), Passed(("mark", 1)), Ready(), Stop(), Outcome.READY])
+def test_values_are_the_same_again(value: object) -> None:
+    assert unpacked(packed(value)) == value
+    assert type(unpacked(packed(value))) is type(value)
+
+
+def test_what_is_one_object_stays_one() -> None:
+    view = MemberView(Member("alpha", "http://alpha", 1.0))
+    one, two = unpacked(packed([view, view]))
+    assert one is two
 
 
 def test_read_only_mappings_travel() -> None:
