@@ -79,7 +79,7 @@ class WaitingRules:
 
     places: int = 500
     timeout: float = 600.0
-    per_visitor: int = 5
+    per_visitor: int = 100
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,15 +34,18 @@ class Dispatcher:
         self._holders = Holders(refs.known)
         refs.subscribe(self._joining.learned)
 
-    def decide(self, launch: Launch, tried: Collection[str] = ()) -> Decision:
-        """The members for this launch, best first, without those tried already. Changes nothing."""
+    def decide(self, launch: Launch, tried: Collection[str] = (), full: Collection[str] = ()) -> Decision:
+        """The members for this launch, best first, without those tried already. Changes nothing.
+
+        `full` are members that had no seat for it: they build nothing that it could wait for.
+        """
         return decide(
             launch,
             self._pool.snapshot(),
             rules=self._in_force().policy,
             dice=self._dice,
             tried=tried,
-            builders=self._joining.members(launch),
+            builders=[name for name in self._joining.members(launch) if name not in full],
             holders=self._holders.members(launch),
             taken=self._pool.taken,
         )

@@ -46,6 +46,7 @@ class Entrance:
         budget: RetryBudget,
     ) -> None:
         self.waited = 0.0  # seconds in the room so far
+        self.full: set[str] = set()  # members that refused this launch for want of a seat
         self._launch = launch
         self._visitor = visitor
         self._audience = audience
@@ -99,7 +100,7 @@ class Entrance:
             self.waited += _now() - begun
 
     def _enter(self, tried: Collection[str]) -> Claim | None:
-        decision = self._dispatcher.decide(self._launch, tried)
+        decision = self._dispatcher.decide(self._launch, tried, self.full)
         if decision.last_resort or not decision.candidates:
             self._withheld = False
             return None

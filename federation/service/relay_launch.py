@@ -193,6 +193,7 @@ class RelayedLaunch:
         self._last = (attempt.name, why)
         if verdict.cause == "quota" and self._may_wait():
             self._refused += 1
+            self._entrance.full.add(attempt.name)
         else:
             self._lost[attempt.name] = why
         if not self._race.running or not was_newest:

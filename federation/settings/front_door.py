@@ -138,7 +138,7 @@ class WaitingSection(Section):
     """Launches that may wait for a seat when no member has one; 0: none waits."""
     timeout: Duration = 600.0
     """The longest that a launch waits."""
-    per_visitor: Count = 5
+    per_visitor: Count = 100
     """Launches of one address that may wait."""
 
 

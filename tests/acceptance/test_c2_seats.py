@@ -106,3 +106,21 @@ async def test_a_seat_that_somebody_else_took_in_between_is_found_elsewhere() ->
             for number in range(5):
                 assert (await clicks.come(repo(number))).takers == ["beta"]
             assert alpha.refusals == 1
+
+
+async def test_a_crowd_for_one_repository_waits_for_seats_and_never_reads_that_it_should_try_again() -> None:
+    """All of them first join the member that may be building, which has one seat, and are refused there."""
+    async with three(5, 4, 3) as hubs:
+        for hub in hubs:
+            hub.others = hub.quota - 1
+        async with (
+            Door(*equal(hubs), launch=LAUNCH, health=HEALTH, waiting=WaitingRules(timeout=15)) as door,
+            visitors(door) as clicks,
+        ):
+            coming = [asyncio.create_task(clicks.come(repo("popular"))) for _ in range(8)]
+            await until(lambda: len(clicks.launched) == 3 and door.door.room.waiting == 5)
+            for hub in hubs:
+                hub.others = 0
+            await asyncio.gather(*coming)
+            assert not_ready(clicks.launched) == []
+            assert all(hub.used <= hub.quota for hub in hubs)

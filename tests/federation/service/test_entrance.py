@@ -14,6 +14,7 @@ from federation.core.errors import RoomFull, WaitedTooLong
 from federation.core.facts import Outcome
 
 QUOTA = {"phase": "failed", "message": "Too many users on this BinderHub! Try again soon.\n"}
+LEAVES = {"phase": "failed", "message": "This member is shutting down\n"}
 
 
 def waiting(*names: str, looked_at: bool = True) -> Races:
@@ -156,26 +157,38 @@ async def test_a_launch_that_failed_on_all_members_does_not_wait_for_them() -> N
     races = waiting("a", "b")
     told = races.begin()
     for name in "ab":
-        races.say(name, QUOTA)
+        races.say(name, LEAVES)
     event = (await told.over())[-1]
     assert event["phase"] == "failed" and event["message"].startswith(
-        "No member could finish this launch. a: Too"
+        "No member could finish this launch. a: This"
     )
     assert refused(races) == (Outcome.FAILED, "no_member")
+
+
+async def test_a_member_that_only_ever_refuses_is_given_up() -> None:
+    races = waiting("a")
+    told = races.begin()
+    for number in range(1, 22):
+        await until(lambda number=number: len(races.streams.opened) == number)
+        races.say("a", QUOTA)
+        races.clock.time += 4000.0
+        races.seen("a", used=0)
+    assert (await told.over())[-1]["phase"] == "failed"
 
 
 async def test_a_launch_that_lost_its_member_waits_for_the_others() -> None:
     races = waiting("a", "b")
     races.seen("b", used=1)
     told = races.begin()
-    races.say("a", QUOTA)
+    races.say("a", LEAVES)
     assert (await told.hears("in line"))["message"].startswith("Every other member is full.")
     races.seen("b", used=0)
     races.say("b", READY)
     assert (await told.over())[-1] == READY
     handed = [event["message"] for event in told.events if event.get("attempt") == 2]
     assert (
-        handed[0].startswith("a could not finish this launch (Too many users") and "b continues" in handed[0]
+        handed[0].startswith("a could not finish this launch (This member is shutting down")
+        and "b continues" in handed[0]
     )
 
 
@@ -183,7 +196,7 @@ async def test_a_failover_waits_for_its_turn_in_the_retry_budget() -> None:
     races = waiting("a", "b")
     races.budget = budget = Budget(0)
     told = races.begin()
-    races.say("a", QUOTA)
+    races.say("a", LEAVES)
     assert (await told.hears("in line"))["message"].startswith("Many launches fail just now")
     assert races.streams.opened == ["a"] and budget.launches == 1
     budget.left = 1
@@ -195,9 +208,9 @@ async def test_without_a_room_a_failover_that_is_not_granted_ends_the_launch() -
     races = Races("a", "b", stuck_after=20.0)
     races.budget = Budget(0)
     told = races.begin()
-    races.say("a", QUOTA)
+    races.say("a", LEAVES)
     message = (await told.over())[-1]["message"]
-    assert message.startswith("No member could finish this launch. a: Too many users")
+    assert message.startswith("No member could finish this launch. a: This member is shutting down")
     assert "Many launches fail just now" in message
     assert refused(races) == (Outcome.FAILED, "retry_budget")
 

@@ -18,7 +18,7 @@ from federation.service.attempt import HANDED_ON
 from federation.service.race import stands
 
 FAILED = {"phase": "failed", "message": "the build says no\n"}
-QUOTA = {"phase": "failed", "message": "Too many users on this BinderHub! Try again soon.\n"}
+LEAVES = {"phase": "failed", "message": "This member is shutting down\n"}
 LIMITED = {"phase": "failed", "status_code": 429, "message": "Rate limit exceeded\n"}
 
 
@@ -113,9 +113,9 @@ async def test_when_both_fail_the_next_is_tried() -> None:
     races = Races("a", "b", "c")
     told = races.begin()
     await told.hears("is tried as well")
-    races.say("a", QUOTA)
+    races.say("a", LEAVES)
     await until(lambda: races.attempts())
-    races.say("b", QUOTA)
+    races.say("b", LEAVES)
     races.say("c", READY)
     assert (await told.over())[-1] == READY
     assert told.members == ["a", "b", "c"] and races.end().attempts == 3
@@ -125,11 +125,13 @@ async def test_launch_attempts_count_the_overtaken_too() -> None:
     races = Races("a", "b", "c", attempts=2)
     told = races.begin()
     await told.hears("is tried as well")
-    races.say("a", QUOTA)
-    races.say("b", QUOTA)
+    races.say("a", LEAVES)
+    races.say("b", LEAVES)
     events = await told.over()
     assert told.members == ["a", "b"]
-    assert events[-1]["phase"] == "failed" and events[-1]["message"].count("Too many users") == 2
+    assert (
+        events[-1]["phase"] == "failed" and events[-1]["message"].count("This member is shutting down") == 2
+    )
     end = races.end()
     assert (end.outcome, end.cause, end.attempts) == (Outcome.FAILED, "no_member", 2)
 
@@ -363,7 +365,7 @@ async def test_a_launch_lost_everywhere_says_so_under_one_id() -> None:
     races = Races("a", "b", "c")
     told = races.begin()
     for name in "abc":
-        races.say(name, QUOTA)
+        races.say(name, LEAVES)
     assert (await told.over())[-1]["phase"] == "failed"
     assert races.end().outcome is Outcome.FAILED
     lost = [fact for fact in races.facts if getattr(fact, "outcome", None) is Outcome.LOST]

@@ -14,6 +14,7 @@ from federation.core.facts import AttemptEnded, Fact, LaunchEnded, Outcome
 from federation.core.model import Member, State
 
 Pair = tuple[StockMember, StockMember]
+LEAVES = event(phase="failed", message="This member is shutting down\n")
 QUOTA = event(phase="failed", message="Too many users on this BinderHub! Try again soon.\n")
 BUILT = event(phase="built", imageName="i", message="Found built image, launching...\n")
 LAUNCHING = event(phase="launching", message="Launching server...\n")
@@ -97,7 +98,7 @@ def _behind(proxy: FaultProxy) -> Member:
 
 async def test_a_launch_lost_on_all_members_is_told_as_one_failed_launch() -> None:
     async with AsyncExitStack() as stack:
-        stock = [await stack.enter_async_context(StockMember(name, plays(BUILT, QUOTA))) for name in "abc"]
+        stock = [await stack.enter_async_context(StockMember(name, plays(BUILT, LEAVES))) for name in "abc"]
         door = await stack.enter_async_context(Door(*(member.configured() for member in stock)))
         facts = facts_of(door)
         launched = await door.launch()
@@ -105,7 +106,9 @@ async def test_a_launch_lost_on_all_members_is_told_as_one_failed_launch() -> No
         await until(lambda: any(isinstance(fact, LaunchEnded) for fact in facts))
         lost = [fact for fact in facts if isinstance(fact, AttemptEnded)]
         (ended,) = [fact for fact in facts if isinstance(fact, LaunchEnded)]
-        assert [(one.outcome, one.cause, one.phase) for one in lost] == [(Outcome.LOST, "quota", "built")] * 3
+        assert [(one.outcome, one.cause, one.phase) for one in lost] == [
+            (Outcome.LOST, "shutting_down", "built")
+        ] * 3
         assert {one.id for one in lost} == {ended.id} and ended.outcome is Outcome.FAILED
         # The next launch is another one, on members of which nothing is known: these count as full for a while.
         door.reconfigure([])
