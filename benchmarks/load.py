@@ -89,7 +89,7 @@ class _Reader(asyncio.Protocol):
 
     def __init__(self, request: bytes, heard: list[Heard]) -> None:
         self._request, self._heard = request, heard
-        self._pending = b""
+        self._pending = self._last = b""
         self.ended = 0
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -100,6 +100,7 @@ class _Reader(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         now = time.monotonic_ns()
         whole, _, self._pending = (self._pending + data).rpartition(b"\n")
+        self._last = whole[-300:]
         for stamp in STAMP.findall(whole):
             sent = int(stamp)
             self._heard.append(Heard(sent, now - sent))
@@ -110,7 +111,7 @@ class _Reader(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.done.done():
-            self.done.set_exception(exc or ConnectionError("the stream ended before `ready`"))
+            self.done.set_exception(exc or ConnectionError(f"a stream ended before `ready`: {self._last!r}"))
 
 
 async def listen(port: int, paths: Iterator[str], *, streams: int, within: float) -> list[Heard]:

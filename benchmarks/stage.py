@@ -86,10 +86,12 @@ async def server(name: str) -> AsyncIterator[Served]:
 
 
 @contextlib.asynccontextmanager
-async def front_door(folder: Path, mode: str, member: Served, workers: int = 1) -> AsyncIterator[Served]:
+async def front_door(
+    folder: Path, mode: str, member: Served, *, workers: int = 1, members: int = MEMBERS
+) -> AsyncIterator[Served]:
     """A front door as operators run it, up when its members are healthy to it. They are all the same server."""
     config = folder / f"{mode}.yaml"
-    config.write_text(yaml.safe_dump(_configuration(mode, f"http://127.0.0.1:{member.port}")))
+    config.write_text(yaml.safe_dump(_configuration(mode, f"http://127.0.0.1:{member.port}", members)))
     port = _free_port()
     serve = ("-m", "federation.cli", "serve", "--config", str(config), "--port", str(port))
     async with started(*serve, "--workers", str(workers)) as child:
@@ -110,11 +112,15 @@ async def metrics(door: Served, name: str) -> float:
     return sum(float(value) for value in re.findall(rf"^{name}(?:\{{.*\}})? (\S+)$", text, re.MULTILINE))
 
 
-def _configuration(mode: str, member: str) -> dict[str, Any]:
+def _configuration(mode: str, member: str, members: int) -> dict[str, Any]:
     return {
         "launch": {"mode": mode},
         "log": {"level": "warning"},
-        "members": {f"bench-{number}": {"url": member} for number in range(MEMBERS)},
+        "refs": {
+            "resolve": False
+        },  # the repositories of these launches are nowhere, and nobody else is to be asked
+        "waiting": {"per_visitor": 10_000},  # all visitors of a benchmark have one address
+        "members": {f"bench-{number}": {"url": member} for number in range(members)},
     }
 
 
