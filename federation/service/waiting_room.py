@@ -22,6 +22,7 @@ from federation.service.dispatch import InForce
 from federation.service.ports import Entered, T
 
 QUIET = 2.0  # seconds between two places told to a launch, at least
+FAR = 50  # a place so far back is told half as often: it changes all the time, and nobody waits for that
 ALIVE = 18.0  # seconds after which a place is told again though it is the same: streams stay alive
 TICK = 1.0  # seconds after which all are asked again, though nothing stirred
 FRONT = 16  # launches that are asked at a stir, unless some of them are served
@@ -140,7 +141,7 @@ class WaitingRoom:
                         yield found
                         told, now = found, self._now()
                         again = now + self._alive
-                    looks = min(now + self._quiet, again)
+                    looks = min(now + self._quiet * (1 + found.position / FAR), again)
                 if await self._turn(waiter, min(looks, deadline)):
                     value = self._enter(waiter, enter)
                     if value is not None:

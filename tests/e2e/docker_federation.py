@@ -28,6 +28,7 @@ def docker_federation(folder: Path, engine: Engine, base_image: str) -> Federati
         "front_door": {
             "health": {"interval": "1s", "timeout": "5s", "fall": 2, "rise": 1},
             "launch": {"connect_timeout": "15s", "stuck_after": "60s"},
+            "waiting": {"places": 0},  # of a hundred visitors most would wait for ever
             "providers": ["gh", "git"],
         },
         "member": {

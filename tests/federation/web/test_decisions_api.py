@@ -55,7 +55,7 @@ async def test_for_any_past_launch_and_any_member_one_question_says_why_not(memb
             assert "off was not chosen: weight 0." in await why(door, record["id"], "off")
             assert "no member of this name" in await why(door, record["id"], "nobody")
         lost = await why(door, second["id"], "alpha")
-        assert "there it ended as lost: Too many users" in lost and "not chosen: already tried" in lost
+        assert "there it ended as lost: Too many users" in lost and "not chosen: full: 0 of 0 seats" in lost
         assert "asked for by ?member=" in await why(door, third["id"], "beta")
 
         outcomes = [(record["outcome"], record["member"]) for record in (first, second, third)]

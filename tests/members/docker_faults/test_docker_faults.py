@@ -105,26 +105,41 @@ def only_in_the_registry_and_that_is_down(member: FaultyMember) -> Iterator[None
         yield
 
 
+REGISTRYS = (Ending.RETRYABLE, "registry")
+GIT_HOSTS = (Ending.RETRYABLE, "git_host")
+
 CASES = {
-    "registry down": Case(fault=down("lookup"), says=REGISTRY_SILENT, unwell=(REGISTRY,)),
-    "registry silent": Case(fault=silent("lookup"), says=REGISTRY_SILENT, unwell=(REGISTRY,)),
-    "registry resets": Case(fault=answering("lookup", b""), says=REGISTRY_SILENT, unwell=(REGISTRY,)),
-    "registry answers 500": Case(fault=answering("lookup", BROKEN), says=REGISTRY_SILENT, unwell=(REGISTRY,)),
+    "registry down": Case(
+        fault=down("lookup"), says=REGISTRY_SILENT, front_door=REGISTRYS, unwell=(REGISTRY,)
+    ),
+    "registry silent": Case(
+        fault=silent("lookup"), says=REGISTRY_SILENT, front_door=REGISTRYS, unwell=(REGISTRY,)
+    ),
+    "registry resets": Case(
+        fault=answering("lookup", b""), says=REGISTRY_SILENT, front_door=REGISTRYS, unwell=(REGISTRY,)
+    ),
+    "registry answers 500": Case(
+        fault=answering("lookup", BROKEN), says=REGISTRY_SILENT, front_door=REGISTRYS, unwell=(REGISTRY,)
+    ),
     "registry goes before the push": Case(
         fault=down("push"),
         at="RUN echo built",
         steps=("RUN echo built",),
         says=NOT_PUSHED,
+        front_door=REGISTRYS,
         counts=BUILD_FAILED,
     ),
     "registry goes in the push": Case(
-        fault=answering("push", b"", r"PUT \S+/manifests/"), says=NOT_PUSHED, counts=BUILD_FAILED
+        fault=answering("push", b"", r"PUT \S+/manifests/"),
+        says=NOT_PUSHED,
+        front_door=REGISTRYS,
+        counts=BUILD_FAILED,
     ),
     "registry goes before the pull": Case(
         fault=only_in_the_registry_and_that_is_down,
         known=True,
         says=r"Image \S+ could not be pulled: Get .*/v2/.*",
-        front_door=(Ending.RETRYABLE, "launch"),
+        front_door=REGISTRYS,
         counts=LAUNCH_FAILED,
     ),
     "engine down before a build": Case(
@@ -220,10 +235,16 @@ CASES = {
         front_door=(Ending.RETRYABLE, "resolve"),
     ),
     "git server gone in the clone": Case(
-        fault=down("git"), says=r"The repository's server could not be reached\.", counts=BUILD_FAILED
+        fault=down("git"),
+        says=r"The repository's server could not be reached\.",
+        front_door=GIT_HOSTS,
+        counts=BUILD_FAILED,
     ),
     "registry, hub and engine down at once": Case(
-        fault=down("lookup", "hub", "engine"), says=REGISTRY_SILENT, unwell=(REGISTRY, HUB, PODS)
+        fault=down("lookup", "hub", "engine"),
+        says=REGISTRY_SILENT,
+        front_door=REGISTRYS,
+        unwell=(REGISTRY, HUB, PODS),
     ),
 }
 
@@ -308,7 +329,7 @@ async def test_a_registry_whose_disk_is_full_is_the_members_fault(member: Faulty
     fill(filler)
     last = await member.launch(member.spec(repository))
     filler.unlink()
-    check(last, Case(says=NOT_PUSHED), built=False)
+    check(last, Case(says=NOT_PUSHED, front_door=REGISTRYS), built=False)
     assert await member.counted(repository) - before == BUILD_FAILED
     await member.until_nothing_is_left()
     await member.launch_and_end(member.spec(repository))
@@ -333,8 +354,10 @@ ASLEEP = Case(
     code=None,
     front_door=(Ending.FINAL, "repository"),
 )
-REFUSED = Case(says=r"The image was built, but the registry of images did not take it in time\.")
-HANGING = Case(says=r"The repository's server sent nothing for 8 seconds\.")
+REFUSED = Case(
+    says=r"The image was built, but the registry of images did not take it in time\.", front_door=REGISTRYS
+)
+HANGING = Case(says=r"The repository's server sent nothing for 8 seconds\.", front_door=GIT_HOSTS)
 
 
 async def test_what_only_time_ends_ends_in_time(member: FaultyMember, good: str) -> None:

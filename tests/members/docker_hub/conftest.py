@@ -6,9 +6,10 @@ import json
 import secrets
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import Any
 
 import aiohttp
@@ -77,9 +78,11 @@ class Member:
 
 def containers(engine: Engine, label: str) -> list[dict[str, Any]]:
     """All containers with a label, running or not."""
-    ids = engine.run("ps", "--all", "--quiet", "--filter", f"label={label}").split()
-    found: list[dict[str, Any]] = json.loads(engine.run("inspect", *ids)) if ids else []
-    return found
+    while ids := engine.run("ps", "--all", "--quiet", "--filter", f"label={label}").split():
+        with suppress(CalledProcessError):  # one of them was removed in between
+            found: list[dict[str, Any]] = json.loads(engine.run("inspect", *ids))
+            return found
+    return []
 
 
 def session_request(image: str = PLAIN) -> SessionRequest:
