@@ -14,7 +14,7 @@ from tests.members.docker_faults.faulty_member import FaultyMember, faulty_membe
 from tests.members.docker_faults.small_jupyter import load_small_jupyter
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def member(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[FaultyMember]:
     load_small_jupyter(engine)
     folder = tmp_path_factory.mktemp("faults")

@@ -259,7 +259,7 @@ def check(event: Event, case: Case, *, built: bool) -> None:
     assert (verdict.ending, verdict.cause) == case.front_door
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def good(member: FaultyMember) -> str:
     """The spec of the repository GOOD, built and launched."""
     assert member.repository() == GOOD
