@@ -58,7 +58,8 @@ _TOOLS: tuple[tuple[re.Pattern[str], str], ...] = (
     (
         re.compile(
             r'^data: {"message": "(?:\\u001b\[\d+m)*(?:Using Python|Resolved|Checked|Prepared|Installed'
-            r"|Uninstalled|warning:|Audited|Building|Built|Downloading|Downloaded|Bytecode| [-+~] )"
+            r"|Uninstalled|warning:|Audited|Building|Built|Downloading| ?Downloaded|Bytecode| [-+~] "
+            r"|Making the base environment)"  # whoever is first makes it, be it the member itself
         ),
         "[what uv tells]\\n",
     ),
