@@ -16,6 +16,7 @@ from rich.text import Text
 from federation.follow.display import strip_terminal_codes
 
 Told = dict[str, Any]
+WHOLE = {"Member": 8, "State": 10}  # characters that a narrow terminal must not fold
 
 
 def members_table(answer: Told) -> RenderableType:
@@ -91,7 +92,7 @@ def _signals(signals: Told) -> Iterator[Text]:
 def _table(*columns: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", min_width=WHOLE.get(column))
     return table
 
 
@@ -107,7 +108,7 @@ def _cell(value: Any) -> Text:
     if isinstance(value, bool | None):
         return Text()
     if isinstance(value, int | float):
-        return Text(f"{value:.5g}" if isinstance(value, float) else str(value))
+        return Text(f"{value:.3g}" if isinstance(value, float) else str(value))
     return strip_terminal_codes(" ".join(str(value).split()))
 
 
