@@ -13,7 +13,6 @@ import math
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from types import TracebackType
 from urllib.parse import urlsplit
 
 from federation.core.blame import AGAINST_THE_MEMBER, blame
@@ -39,7 +38,7 @@ from federation.service.audience import Audience
 from federation.service.dispatch import InForce
 from federation.service.leases import Lease
 from federation.service.member_link import MemberLink
-from federation.service.per_member import PerMember
+from federation.service.per_member import PerMember, Watch
 from federation.service.pool import Pool, same_place
 from federation.service.ports import Frame, MemberStreams, SessionEnd, Visitor
 from federation.service.relay_launch import OUTCOMES
@@ -60,7 +59,7 @@ class _End:
     unreachable: bool = False
 
 
-class Canaries:
+class Canaries(Watch):
     """`async with` it: the tasks and launches live inside the block and are ended with it."""
 
     def __init__(
@@ -77,15 +76,6 @@ class Canaries:
         self._ids: dict[str, int] = {}  # by spec
         self._slots = asyncio.Semaphore(MOST)
         self._tasks = PerMember("canary", self._act, self._pause, tell)
-
-    async def __aenter__(self) -> Canaries:
-        self._follow()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._tasks.close()
 
     def listen(self, fact: Fact) -> None:
         """A listener: notes who has visitors, and hurries to a member on trial."""

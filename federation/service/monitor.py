@@ -6,19 +6,17 @@ member is brought forward when a launch was refused there.
 
 from __future__ import annotations
 
-from types import TracebackType
-
 from federation.core.facts import Fact, Listener, LookFailed, Reconfigured
 from federation.core.policies import Dice
 from federation.service.dispatch import InForce
-from federation.service.per_member import PerMember
+from federation.service.per_member import PerMember, Watch
 from federation.service.pool import Pool, same_place
 from federation.service.ports import Prober
 
 DOUBT = 0.1  # share of the interval until the next look at a member that has begun to look bad
 
 
-class Monitor:
+class Monitor(Watch):
     """`async with` it: the tasks live inside the block and are ended with it."""
 
     def __init__(self, pool: Pool, prober: Prober, in_force: InForce, dice: Dice, tell: Listener) -> None:
@@ -27,15 +25,6 @@ class Monitor:
         self._in_force = in_force
         self._dice = dice
         self._tasks = PerMember("monitor", self._look, self._pause, tell)
-
-    async def __aenter__(self) -> Monitor:
-        self._follow()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._tasks.close()
 
     def listen(self, fact: Fact) -> None:
         """A listener: looks at once at a member that began to look bad, and at all under new rules."""

@@ -3,9 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Self
 
 from federation.core.facts import Listener, LoopFailed
+
+
+class Watch(ABC):
+    """Tasks that follow the members. `async with` it: they live inside the block and are ended with it."""
+
+    _tasks: PerMember
+
+    async def __aenter__(self) -> Self:
+        self._follow()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._tasks.close()
+
+    @abstractmethod
+    def _follow(self) -> None:
+        """Gives every member that there is now its task, and takes it from those that are gone."""
 
 
 class PerMember:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 
 from federation.core.counters import Counts, grown, remembered, tally
 from federation.core.facts import Fact, Listener, Reconfigured
@@ -17,7 +17,7 @@ from federation.core.policies import Dice
 from federation.core.rules import Mode, PrometheusRules
 from federation.core.signals import longest_gap
 from federation.service.dispatch import InForce
-from federation.service.per_member import PerMember
+from federation.service.per_member import PerMember, Watch
 from federation.service.ports import Clock, Reading, SignalSource
 
 JITTER = 0.1  # share of the interval, half of it each way, so that questions do not come all at once
@@ -57,7 +57,7 @@ class _Known:
     unread: Mapping[str, str] = field(default_factory=nothing)
 
 
-class SignalWatch:
+class SignalWatch(Watch):
     """`async with` it: the tasks live inside the block and are ended with it."""
 
     def __init__(
@@ -76,15 +76,6 @@ class SignalWatch:
         self._on_signals = on_signals
         self._known: dict[str, _Known] = {}
         self._tasks = PerMember("signals", self._read, self._pause, tell)
-
-    async def __aenter__(self) -> SignalWatch:
-        self._follow()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._tasks.close()
 
     def listen(self, fact: Fact) -> None:
         """A listener: follows a new configuration, and asks all members anew under it."""
