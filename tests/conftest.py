@@ -5,6 +5,7 @@ They are started when a test first asks for them, and end with the run.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +28,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("docker") and not on_engine(item.nodeid):
             raise pytest.UsageError(f"{item.nodeid} needs an engine: its path must name one of {ON_ENGINE}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where it is decided whether a change is good, a test that skips itself decides nothing: it fails the run."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
+        reporter.write_line("Tests were skipped, which fails a run that decides (CI is set).")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 class Groups(LoadScopeScheduling):
