@@ -23,6 +23,7 @@ class Event(StrEnum):
     SICK = "sick"  # its launches fail, and those of others do not
     STRAINED = "strained"  # it cannot do all that launches need, or runs other versions than most
     EASED = "eased"
+    ARRIVE = "arrive"  # looks are good; it never took a launch, so nothing has to be regained
     RETURN = "return"  # the back-off is over and looks are good; it was ejected for bad looks
     RETRY = "retry"  # the same, for one that was ejected for its launches
     PROVED = "proved"  # a launch on trial was ready
@@ -45,6 +46,7 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
         (State.DEGRADED, Event.FELL): State.EJECTED,
         (State.DEGRADED, Event.SICK): State.EJECTED,
         (State.DEGRADED, Event.DRAIN): State.DRAINED,
+        (State.EJECTED, Event.ARRIVE): State.HEALTHY,
         (State.EJECTED, Event.RETURN): State.RECOVERING,
         (State.EJECTED, Event.RETRY): State.TRIAL,
         (State.EJECTED, Event.DRAIN): State.DRAINED,
@@ -106,7 +108,9 @@ def overdue(standing: Standing, rules: HealthRules, now: float) -> Event | None:
     began ends its time: nobody must wait until the clock is there again."""
     match standing.state:
         case State.EJECTED if standing.good >= rules.rise and not standing.since <= now < standing.until:
-            return Event.RETRY if standing.by_launches else Event.RETURN
+            if standing.by_launches:
+                return Event.RETRY
+            return Event.RETURN if standing.ejections else Event.ARRIVE
         case State.RECOVERING if not 0 <= now - standing.since < rules.slow_start:
             return Event.RAMPED
         case _:

@@ -40,8 +40,8 @@ def through(standing: Standing, now: float, *events: Event, rules: HealthRules =
         ("gbgb", State.HEALTHY),
         ("bgg", State.EJECTED),
         ("bggbgg", State.EJECTED),
-        ("bggg", State.RECOVERING),
-        ("bgggb", State.RECOVERING),
+        ("bggg", State.HEALTHY),
+        ("bgggb", State.HEALTHY),
         ("bgggbb", State.EJECTED),
         ("bggggggg", State.HEALTHY),
         ("gd", State.DRAINED),
@@ -108,7 +108,7 @@ def test_who_was_ejected_for_launches_takes_none_before_a_trial_is_passed(
     """Whatever looks say, and even when it stops answering while it is on trial."""
     standing, now = after(Event.GOOD, Event.SICK), 1000.0
     for event, gap in events:
-        if event in (Event.DRAIN, Event.RETURN):  # the operator's wish; and what `overdue` alone may name
+        if event in (Event.DRAIN, Event.RETURN, Event.ARRIVE):  # the operator's wish; and what `overdue` alone may name
             continue
         now += gap
         standing = step(standing, event, RULES, now)
@@ -164,7 +164,7 @@ def test_the_jitter_is_a_tenth_and_members_that_fell_together_differ(ejections: 
 def test_one_that_was_never_trusted_is_not_made_to_wait() -> None:
     refused = through(Standing(), 50.0, Event.BAD)
     assert refused.state is State.EJECTED and refused.ejections == 0
-    assert through(refused, 50.0, *(Event.GOOD,) * 3).state is State.RECOVERING
+    assert through(refused, 50.0, *(Event.GOOD,) * 3).state is State.HEALTHY
 
 
 def test_time_alone_ends_a_back_off_and_a_slow_start() -> None:
