@@ -108,7 +108,11 @@ def test_who_was_ejected_for_launches_takes_none_before_a_trial_is_passed(
     """Whatever looks say, and even when it stops answering while it is on trial."""
     standing, now = after(Event.GOOD, Event.SICK), 1000.0
     for event, gap in events:
-        if event in (Event.DRAIN, Event.RETURN, Event.ARRIVE):  # the operator's wish; and what `overdue` alone may name
+        if event in (
+            Event.DRAIN,
+            Event.RETURN,
+            Event.ARRIVE,
+        ):  # the operator's wish; and what `overdue` alone may name
             continue
         now += gap
         standing = step(standing, event, RULES, now)
