@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from federation.core.model import Launch
 from federation.core.versions import pinned, spelling
 
+PERHAPS, SURELY = 1, 2
+
 
 @dataclass(slots=True, eq=False)
 class _Crowd:
@@ -20,12 +22,12 @@ class _Crowd:
     commit: str | None
     on: Counter[str] = field(default_factory=Counter)
 
-    def waits_for(self, commit: str | None, spelled: str) -> bool:
-        """Whether a launch of this commit and spelling is of their version. Where one of the two commits is not
-        known, the spelling tells."""
+    def alike(self, commit: str | None, spelled: str) -> int:
+        """How surely a launch of this commit and spelling is of their version: SURELY, PERHAPS or 0. Where one of
+        the two commits is not known, the spelling tells; two spellings may then still mean the same."""
         if commit is None or self.commit is None:
-            return spelled == self.spelling
-        return commit == self.commit
+            return SURELY if spelled == self.spelling else PERHAPS
+        return SURELY if commit == self.commit else 0
 
 
 class Joining:
@@ -37,16 +39,20 @@ class Joining:
         self._crowds: dict[str, list[_Crowd]] = {}  # by repository
 
     def members(self, launch: Launch) -> tuple[str, ...]:
-        """The members with launches of this version before or in the build, those with most of them first."""
+        """The members with launches of this version before or in the build, those with most of them first.
+
+        After them those with launches that may turn out to be of it, as long as a ref of the two is not known:
+        right, that saves a second build; wrong, it costs nothing but where a build runs that had to run anyway.
+        """
         crowds = self._crowds.get(launch.repo_key)
         if crowds is None:
             return ()
         commit, spelled = self._known(launch), spelling(launch)
-        waiting: Counter[str] = Counter()
+        waiting: dict[int, Counter[str]] = {SURELY: Counter(), PERHAPS: Counter(), 0: Counter()}
         for crowd in crowds:
-            if crowd.waits_for(commit, spelled):
-                waiting.update(crowd.on)
-        return tuple(name for name, _ in waiting.most_common())
+            waiting[crowd.alike(commit, spelled)].update(crowd.on)
+        likely = [*waiting[SURELY].most_common(), *waiting[PERHAPS].most_common()]
+        return tuple(dict.fromkeys(name for name, _ in likely))
 
     def learned(self, launch: Launch, commit: str) -> None:
         """The ref of this launch has turned out to mean this commit: launches that began without are of it."""

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import replace
 
 import pytest
 
@@ -11,7 +10,6 @@ from federation.core.versions import pinned
 from federation.service.joining import Joining
 
 ONE = Launch("gh", "a/b/HEAD", "gh/a/b")
-OTHER = replace(ONE, spec="a/b/main")
 COMMIT, LATER = "a" * 40, "b" * 40
 HEAD, MAIN, SHA = (parse_launch(f"/build/gh/o/r/{ref}") for ref in ("HEAD", "main", COMMIT))
 
@@ -26,12 +24,32 @@ class Known:
         return pinned(launch) or self.commits.get(launch)
 
 
-def test_a_version_is_joined_where_most_launches_of_it_wait_and_another_version_is_not() -> None:
+def test_a_version_is_joined_where_most_launches_of_it_wait_() -> None:
     joining = Joining()
     with joining.under_way(ONE, "a"), joining.under_way(ONE, "b"), joining.under_way(ONE, "b"):
         assert joining.members(ONE) == ("b", "a")
-        assert joining.members(OTHER) == ()
     assert joining.members(ONE) == ()
+
+
+def test_another_version_is_not_joined() -> None:
+    known = Known()
+    known.commits = {HEAD: COMMIT, MAIN: LATER}
+    joining = Joining(known)
+    with joining.under_way(HEAD, "a"):
+        assert joining.members(MAIN) == joining.members(parse_launch(f"/build/gh/o/r/{LATER}")) == ()
+
+
+def test_a_ref_that_is_not_known_yet_joins_what_may_be_the_same_after_what_surely_is() -> None:
+    joining = Joining(Known())
+    with joining.under_way(HEAD, "a"):
+        assert joining.members(MAIN) == joining.members(SHA) == ("a",)
+        with joining.under_way(MAIN, "b"):
+            assert joining.members(MAIN) == ("b", "a")
+            assert joining.members(HEAD) == ("a", "b")
+            joining.learned(HEAD, COMMIT)
+            assert joining.members(SHA) == ("a", "b")
+            joining.learned(MAIN, LATER)
+            assert joining.members(SHA) == ("a",)
 
 
 def test_a_launch_past_the_build_is_not_joined_and_counts_off_once() -> None:
@@ -67,7 +85,6 @@ def test_a_launch_that_learns_its_version_under_way_is_found_by_both() -> None:
     known = Known()
     joining = Joining(known)
     with joining.under_way(HEAD, "a") as past_the_build:
-        assert joining.members(SHA) == ()
         assert joining.members(HEAD) == ("a",)
         joining.learned(HEAD, COMMIT)
         assert joining.members(SHA) == ("a",)
