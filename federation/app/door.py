@@ -28,6 +28,7 @@ from federation.service.canary import Canaries
 from federation.service.decisions import Decisions
 from federation.service.dispatch import Dispatcher
 from federation.service.heartbeat import heartbeat
+from federation.service.lately import RecentLaunches
 from federation.service.monitor import Monitor
 from federation.service.patience import Patience
 from federation.service.pool import Pool
@@ -52,6 +53,7 @@ class FrontDoor:
         self.pool = Pool(settings, clock, dice)
         self.log = FactLog(settings.log)
         self.choices = RecentChoices(clock)
+        self.lately = RecentLaunches(clock)
         self.metrics = FederationMetrics(self.pool, self.choices, clock, waiting=lambda: self.line.waiting)
         self.refs = Refs(FollowedRefs(lambda: self.settings().refs), self.tell)
         self.dispatcher = Dispatcher(self.pool, self.settings, dice, self.refs)
@@ -71,6 +73,7 @@ class FrontDoor:
             self.metrics.listen,
             self.log.listen,
             self.choices.listen,
+            self.lately.listen,
             self.decisions.listen,
         ]
         self.pool.subscribe(self.tell)

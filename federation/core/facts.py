@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from federation.core.model import Decision, Launch, MemberView, State
+from federation.core.steering import Override
 
 
 class Outcome(StrEnum):
@@ -94,7 +95,9 @@ class CanaryEnded:
 class LaunchEnded:
     """One click, over all its members. `member` is the one that finished it or the last one tried, None if there
     was none. `seconds` begin at the click; `waited` of them went by in the waiting room. `decision` is the one that
-    found no member, or none that was left, None when it ended otherwise."""
+    found no member, or none that was left, None when it ended otherwise. `at` is when it ended, `commit` what its ref
+    meant, as far as that is known; `phases` are what it came through on the member that finished it, in seconds;
+    `built` tells that an image was made for it, `with_token` that it began on a page of ours."""
 
     launch: Launch
     id: int
@@ -105,6 +108,11 @@ class LaunchEnded:
     seconds: float
     waited: float = 0.0
     decision: Decision | None = None
+    at: float = 0.0
+    commit: str | None = None
+    phases: tuple[tuple[str, float], ...] = ()
+    built: bool = False
+    with_token: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +144,18 @@ class BlindnessChanged:
 
     since: float | None
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Steered:
+    """An operator changed what is set for a member, or what was set came to its end: then `by` is empty."""
+
+    member: str
+    by: str
+    before: Override
+    after: Override
+    reason: str
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +192,7 @@ Fact = (
     | Chosen
     | Redirected
     | BlindnessChanged
+    | Steered
     | Reconfigured
     | ConfigurationRefused
     | LoopFailed

@@ -39,11 +39,22 @@ class Operation(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class MemberCosts:
+    """What a member costs: `monthly` is a plain figure, `exports` a folder of its provider's cost exports, which tell
+    better. `cap` is what its donors give a month at most. All in the currency of the configuration."""
+
+    monthly: float | None = None
+    exports: str | None = None
+    cap: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
     """One BinderHub-compatible service, as the operator configured it.
 
     `url` has no trailing slash. `weight` is a share in any unit, 0 takes no launches. `seats` is the number
     of sessions it may run, None when only its own health tells. `prometheus` is the URL of its own Prometheus.
+    `drained` says why an operator took it out, in words; its weight is 0 then.
     """
 
     name: str
@@ -53,6 +64,13 @@ class Member:
     health_path: str = "/health"
     versions_path: str = "/versions"
     prometheus: str | None = None
+    costs: MemberCosts | None = None
+    drained: str = ""
+
+    @property
+    def closed(self) -> str:
+        """Why it is to take no launches, whatever its health; empty when it may."""
+        return self.drained or ("weight 0" if self.weight <= 0 else "")
 
     def address(self, path: str) -> str:
         """Below the member's URL, or the path itself when the operator gave a whole URL."""

@@ -7,6 +7,7 @@ event is progress. In any other phase none is: "Still launching" told again and 
 from __future__ import annotations
 
 from federation.core.phases import Ending, Event, Verdict, judge, past_the_build, phase_of
+from federation.core.versions import tells_of_making
 
 CONNECTING = "connecting"  # no event yet
 PHASES = (CONNECTING, "waiting", "fetching", "building", "pushing", "built", "launching")
@@ -21,6 +22,7 @@ class Progress:
     def __init__(self, now: float) -> None:
         self.phase = CONNECTING
         self.built = False  # the image is there: a failure cannot be the build's any more
+        self.made = False  # the image was made for it
         self.heard = False  # the member told something: it let the launch in
         self.since = now  # the moment from which the launch stands still
         self._began = now
@@ -63,6 +65,7 @@ class Progress:
         self.heard = True
         phase = phase_of(event)
         self.built = self.built or past_the_build(phase)
+        self.made = self.made or tells_of_making(event)
         if _PLACE.get(phase, 0) > _PLACE[self.phase]:
             self._ended.append((self.phase, now - self._began))
             self.phase = phase

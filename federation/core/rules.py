@@ -143,6 +143,54 @@ class BuildTokenRules:
     lifetime: float = 300.0
 
 
+class Role(StrEnum):
+    """What an operator's token allows."""
+
+    VIEWER = "viewer"  # to read what is not public
+    OPERATOR = "operator"  # to change members as well
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """A person or program that may see or steer more than the public. `digests` are of its tokens: SHA-256 in
+    hexadecimal. There may be two of them while one takes the other's place."""
+
+    name: str
+    role: Role
+    digests: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentRules:
+    """When an incident is opened without a person: a member has been out for `member_out` seconds, or the share of
+    launches that did not fail by the federation's fault fell below `success_below`, among `fewest` launches or more
+    of the last `window` seconds."""
+
+    member_out: float = 60.0
+    success_below: float = 0.9
+    window: float = 600.0
+    fewest: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveRules:
+    """The public archive of launches, one file a day. `folder` None: below the state folder. `keep` is in days, None
+    keeps all. `serve` tells whether this front door serves the files itself."""
+
+    folder: str | None = None
+    keep: int | None = None
+    serve: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CostRules:
+    """`currency` is that of all figures of costs; `pace` tells whether a member with a cap gets fewer launches the
+    nearer its donors' money comes to its end."""
+
+    currency: str = "USD"
+    pace: bool = True
+
+
 PAGE_PROVIDERS = ("gh", "gist", "git", "gl", "zenodo", "figshare", "hydroshare", "dataverse", "ckan")
 
 
@@ -150,8 +198,9 @@ PAGE_PROVIDERS = ("gh", "gist", "git", "gl", "zenodo", "figshare", "hydroshare",
 class Settings:
     """One whole, valid configuration of the front door.
 
-    `public_url` has no trailing slash; None means that each request's Host tells. `view_file` keeps the last
-    view of the members over a restart. `notices` are sentences for the log about keys that were read but have
+    `public_url` has no trailing slash; None means that each request's Host tells. `state_folder` is where what
+    operators set, incidents, history and the archive are kept; None: in memory only. `view_file` keeps the last view
+    of the members over a restart. `notices` are sentences for the log about keys that were read but have
     no effect here.
     """
 
@@ -165,6 +214,11 @@ class Settings:
     prometheus: PrometheusRules = field(default_factory=PrometheusRules)
     refs: RefRules = field(default_factory=RefRules)
     decisions: DecisionRules = field(default_factory=DecisionRules)
+    state_folder: str | None = None
+    operators: tuple[Operator, ...] = ()
+    incidents: IncidentRules = field(default_factory=IncidentRules)
+    archive: ArchiveRules = field(default_factory=ArchiveRules)
+    costs: CostRules = field(default_factory=CostRules)
     view_file: str | None = None
     trusted_proxies: tuple[str, ...] = ()
     build_tokens: BuildTokenRules = field(default_factory=BuildTokenRules)

@@ -127,11 +127,14 @@ def tells_of_holding(event: Event) -> bool:
     match phase_of(event):
         case "ready":
             return True
-        case "built":
-            message = event.get("message")
-            return isinstance(message, str) and message.startswith(BUILT_HERE)
         case _:
-            return False
+            return tells_of_making(event)
+
+
+def tells_of_making(event: Event) -> bool:
+    """Whether the member that sent this has made the image itself, for this launch among others."""
+    message = event.get("message")
+    return phase_of(event) == "built" and isinstance(message, str) and message.startswith(BUILT_HERE)
 
 
 def tells_of_missing(event: Event) -> bool:

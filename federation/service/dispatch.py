@@ -55,6 +55,10 @@ class Dispatcher:
         hold what it means."""
         await self._refs.resolved(launch, MOMENT)
 
+    def commit(self, launch: Launch) -> str | None:
+        """The commit that its ref means, if that is known now."""
+        return self._refs.known(launch)
+
     def heard(self, launch: Launch, member: str, event: Event) -> None:
         """An event of a launch on this member: it may tell what the ref means, and that the image is there."""
         self._refs.learn(launch, event)

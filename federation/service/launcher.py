@@ -42,8 +42,10 @@ class Launcher:
         """The member that this launch is handed to. Raises `LaunchError` when none can take it."""
         member = self.hand_over(launch)
         if member is None:
-            decision, id = self._dispatcher.decide(launch), next(self._ids)
-            self._tell(LaunchEnded(launch, id, Outcome.FAILED, None, 0, "no_member", 0.0, decision=decision))
+            decision, id, now = self._dispatcher.decide(launch), next(self._ids), self._around.clock.now()
+            self._tell(
+                LaunchEnded(launch, id, Outcome.FAILED, None, 0, "no_member", 0.0, decision=decision, at=now)
+            )
             raise LaunchError(nobody(decision))
         return member
 

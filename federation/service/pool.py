@@ -223,16 +223,17 @@ class Pool:
 
     def _fresh(self, member: Member) -> Seat:
         seat = Seat(member, self._clock.now())
-        if member.weight <= 0:
-            self._move(seat, Event.DRAIN, "weight 0")
+        if member.closed:
+            self._move(seat, Event.DRAIN, member.closed)
         return seat
 
     def _kept(self, seat: Seat, member: Member) -> Seat:
         if not same_place(seat.member, member):
             return self._fresh(member)
         seat.member = member
-        if member.weight <= 0:
-            self._move(seat, Event.DRAIN, "weight 0")
+        if member.closed:
+            self._move(seat, Event.DRAIN, member.closed)
+            seat.reason = member.closed  # which may be another one than before
         else:
             self._move(seat, Event.UNDRAIN, "not probed yet")
         return seat

@@ -74,6 +74,7 @@ class RelayedLaunch:
 
         self._launch = launch
         self._id = id
+        self._with_token = visitor.vouched or bool(visitor.build_token)
         self._around = around
         self._entrance = Entrance(
             launch,
@@ -94,6 +95,8 @@ class RelayedLaunch:
         self._outcome = Outcome.ABANDONED
         self._cause = "abandoned"
         self._nobody: Decision | None = None  # the decision that found no member
+        self._phases: tuple[tuple[str, float], ...] = ()  # on the one that ended it
+        self._built = False
 
     async def frames(self) -> AsyncGenerator[Frame, None]:
         """All events, to `ready` or the final `failed`. Closing it ends everything that runs for the launch."""
@@ -188,6 +191,7 @@ class RelayedLaunch:
         if self._is_over(verdict):
             self._outcome, self._cause = OUTCOMES[verdict.ending], verdict.cause
             self._member = attempt.name
+            self._phases, self._built = attempt.progress.phases, attempt.progress.made
             self._overrule(attempt, verdict)
             return attempt.last
         self._last = (attempt.name, why)
@@ -251,6 +255,11 @@ class RelayedLaunch:
                     seconds,
                     self._entrance.waited,
                     self._nobody,
+                    self._around.clock.now(),
+                    self._around.dispatcher.commit(self._launch),
+                    self._phases,
+                    self._built,
+                    self._with_token,
                 )
             )
 

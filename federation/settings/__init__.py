@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,13 @@ def load(path: Path) -> Settings:
 
     Raises `SettingsError` with every problem of the file.
     """
+    settings = _read(path)
+    if settings.state_folder is None:
+        return replace(settings, state_folder=str(path.resolve().with_suffix(".state")))
+    return settings
+
+
+def _read(path: Path) -> Settings:
     document = read_document(path)
     if "hosts" not in document.data or "members" in document.data:
         return front_door.settings(check(front_door.FrontDoorFile, document))

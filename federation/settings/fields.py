@@ -22,6 +22,7 @@ _DURATION = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>s|m|h)", re.ASCII)
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _HEX = re.compile(r"([0-9A-Fa-f]{2}){16,}", re.ASCII)
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", re.ASCII)
+_DIGEST = re.compile(r"sha256:([0-9a-f]{64})", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 
 
@@ -76,6 +77,14 @@ def hex_secret(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def token_digest(text: str) -> str:
+    """The hexadecimal part of a token's digest."""
+    found = _DIGEST.fullmatch(text)
+    if found is None:
+        raise ValueError("a line that `binder-federation token` printed, sha256: and 64 hexadecimal digits")
+    return found[1]
+
+
 def member_name(text: str) -> str:
     if not _NAME.fullmatch(text):
         raise ValueError("a name of letters, digits, dot, dash or underscore, at most 63 of them")
@@ -103,7 +112,11 @@ HexSecret = Annotated[
     WithJsonSchema({"type": "string"}),
 ]
 Secret = Annotated[SecretStr, BeforeValidator(from_environment), WithJsonSchema({"type": "string"})]
+TokenDigest = Annotated[
+    str, AfterValidator(token_digest), WithJsonSchema({"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"})
+]
 Name = Annotated[str, AfterValidator(member_name)]
 Network = Annotated[str, AfterValidator(network)]
 Count = Annotated[int, Field(ge=1, strict=True)]
 Weight = Annotated[float, Field(ge=0, strict=True)]
+Money = Annotated[float, Field(ge=0, strict=True)]

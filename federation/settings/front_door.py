@@ -9,21 +9,26 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from federation.core.errors import LaunchError
 from federation.core.launchkey import parse_spec
-from federation.core.model import Member
+from federation.core.model import Member, MemberCosts
 from federation.core.policies import POLICIES
 from federation.core.providers import BY_ID
 from federation.core.rules import (
     PAGE_PROVIDERS,
+    ArchiveRules,
     BuildTokenRules,
     CanaryRules,
+    CostRules,
     DecisionRules,
     HealthRules,
+    IncidentRules,
     LaunchRules,
     LogRules,
     Mode,
+    Operator,
     PolicyRules,
     PrometheusRules,
     RefRules,
+    Role,
     Settings,
     Suggestion,
     WaitingRules,
@@ -34,10 +39,12 @@ from federation.settings.fields import (
     Duration,
     HexSecret,
     HttpUrl,
+    Money,
     Name,
     Network,
     Secret,
     Section,
+    TokenDigest,
     Weight,
 )
 
@@ -199,6 +206,49 @@ class SuggestionSection(Section):
     """Where the browser goes inside the server."""
 
 
+class OperatorSection(Section):
+    role: Role = Role.OPERATOR
+    """viewer: reads what is not public; operator: changes members as well."""
+    tokens: Annotated[tuple[TokenDigest, ...], Field(min_length=1)]
+    """Digests of the tokens that let in, as `binder-federation token` prints them; two while one replaces the other."""
+
+
+class IncidentSection(Section):
+    member_out: Duration = 60.0
+    """A member that is out for so long opens an incident."""
+    success_below: Annotated[float, Field(gt=0, le=1, strict=True)] = 0.9
+    """A share of launches without a fault of the federation below this opens one."""
+    window: Duration = 600.0
+    """The time over which that share is taken."""
+    fewest: Count = 10
+    """Launches in that time that say anything."""
+
+
+class ArchiveSection(Section):
+    folder: str | None = None
+    """Where the daily files are written; null: `archive` in the state folder."""
+    keep: Count | None = None
+    """Days that files are kept; null: for ever."""
+    serve: Annotated[bool, Field(strict=True)] = True
+    """Offer the files at /archive/."""
+
+
+class CostSection(Section):
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "USD"
+    """Of all figures of costs."""
+    pace: Annotated[bool, Field(strict=True)] = True
+    """Send a member fewer launches the nearer its cap of the month comes."""
+
+
+class MemberCostSection(Section):
+    monthly: Money | None = None
+    """What the member costs a month, where its provider exports nothing better."""
+    exports: str | None = None
+    """A folder with its provider's cost exports: report-*.csv, billing-*.json."""
+    cap: Money | None = None
+    """What its donors give a month at most; null: no end."""
+
+
 class MemberSection(Section):
     url: HttpUrl
     """Base URL of the member's BinderHub."""
@@ -208,6 +258,8 @@ class MemberSection(Section):
     """Sessions it may run; null: what its /health tells."""
     prometheus: HttpUrl | None = None
     """The member's own Prometheus."""
+    costs: MemberCostSection | None = None
+    """What it costs, and what its donors give."""
 
 
 class LogSection(Section):
@@ -238,6 +290,16 @@ class FrontDoorFile(Section):
     """How branches and tags become commits."""
     decisions: DecisionSection = DecisionSection()
     """What is remembered of why a launch went where it went."""
+    state_folder: str | None = None
+    """What operators set, incidents, history and the archive; null: beside this file, NAME.state for NAME.yaml."""
+    operators: dict[Name, OperatorSection] = Field(default_factory=dict)
+    """Who may see more than the public, and change members."""
+    incidents: IncidentSection = IncidentSection()
+    """When an incident is opened without a person."""
+    archive: ArchiveSection = ArchiveSection()
+    """The public record of launches."""
+    costs: CostSection = CostSection()
+    """What launches cost."""
     view_file: str | None = None
     """A file that keeps the last view of the members over a restart; null: none."""
     trusted_proxies: tuple[Network, ...] = ()
@@ -258,7 +320,14 @@ def settings(file: FrontDoorFile) -> Settings:
     """The models as the objects that the other floors hold."""
     return Settings(
         members=tuple(
-            Member(name, member.url, member.weight, member.seats, prometheus=member.prometheus)
+            Member(
+                name,
+                member.url,
+                member.weight,
+                member.seats,
+                prometheus=member.prometheus,
+                costs=None if member.costs is None else MemberCosts(**member.costs.model_dump()),
+            )
             for name, member in file.members.items()
             if member is not None
         ),
@@ -271,6 +340,13 @@ def settings(file: FrontDoorFile) -> Settings:
         prometheus=_prometheus(file.prometheus),
         refs=RefRules(**file.refs.model_dump()),
         decisions=DecisionRules(**file.decisions.model_dump()),
+        state_folder=file.state_folder,
+        operators=tuple(
+            Operator(name, operator.role, operator.tokens) for name, operator in file.operators.items()
+        ),
+        incidents=IncidentRules(**file.incidents.model_dump()),
+        archive=ArchiveRules(**file.archive.model_dump()),
+        costs=CostRules(**file.costs.model_dump()),
         view_file=file.view_file,
         trusted_proxies=file.trusted_proxies,
         build_tokens=_build_tokens(file.build_tokens),

@@ -21,7 +21,7 @@ Location = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
 _ABSENT = object()
-_SECRET = re.compile(r"secret|password|^token$")  # keys whose values belong in no message
+_SECRET = re.compile(r"secret|password|^tokens?$")  # keys whose values belong in no message
 
 
 @dataclass(frozen=True, slots=True)

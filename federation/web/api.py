@@ -12,14 +12,17 @@ import orjson
 from aiohttp import web
 
 from federation.core.decisions import evidence
+from federation.core.lately import Lately
 from federation.core.model import MemberView
 from federation.core.shares import actual, expected
+from federation.service.lately import SPAN, RecentLaunches
 from federation.service.ports import Clock
 from federation.service.shares import RecentChoices
 from federation.web.cors import CORS, open_to_all
 from federation.web.keys import POOL
 
 CHOICES = web.AppKey("choices", RecentChoices)
+LATELY = web.AppKey("lately", RecentLaunches)
 CLOCK = web.AppKey("clock", Clock)
 VERSION = web.AppKey("version", str)
 
@@ -82,6 +85,7 @@ async def members(request: web.Request) -> web.Response:
     told = [_member(view, now) for view in views]
     for one in told:
         one["share"] = {"expected": due[one["name"]], "actual": came[one["name"]]}
+        one["lately"] = _lately(request.app[LATELY].within(SPAN, one["name"]))
     return answer({"blind_since": pool.blind_since, "members": told})
 
 
@@ -102,6 +106,14 @@ def _member(view: MemberView, now: float) -> dict[str, Any]:
         "versions": view.versions,
         **known,
         "signals": {"probe": _probe(view, now), **known["signals"]},
+    }
+
+
+def _lately(told: Lately) -> dict[str, Any]:
+    return {
+        "launches": told.launches,
+        "success": told.success,
+        "ready_seconds": {"p50": told.p50, "p95": told.p95},
     }
 
 

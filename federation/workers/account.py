@@ -144,9 +144,10 @@ class Account:
         self._books.pass_on(Passed(key))
 
     def _lost(self, chosen: Chosen) -> None:
-        launch, id, seconds = chosen.decision.launch, chosen.id, max(0.0, self._books.clock.now() - chosen.at)
+        launch, id, now = chosen.decision.launch, chosen.id, self._books.clock.now()
+        seconds = max(0.0, now - chosen.at)
         gone = Outcome.ABANDONED
         self._books.tell(
             AttemptEnded(launch, id, chosen.member, chosen.attempt, gone, LOST, WHY_LOST, seconds)
         )
-        self._books.tell(LaunchEnded(launch, id, gone, chosen.member, chosen.attempt, LOST, seconds))
+        self._books.tell(LaunchEnded(launch, id, gone, chosen.member, chosen.attempt, LOST, seconds, at=now))

@@ -9,16 +9,18 @@ import yaml
 
 from federation.core.hashing import draw, score
 from federation.core.launchkey import parse_launch
-from federation.core.model import Member
+from federation.core.model import Member, MemberCosts
 from federation.core.rules import (
     CanaryRules,
     DecisionRules,
     HealthRules,
     LaunchRules,
     Mode,
+    Operator,
     PolicyRules,
     PrometheusRules,
     RefRules,
+    Role,
     Settings,
     WaitingRules,
 )
@@ -39,13 +41,38 @@ def refusal(folder: Path, text: str) -> str:
     return str(refused.value).replace(f"{folder}/", "")
 
 
+def test_operators_costs_and_a_state_folder_are_read(tmp_path: Path) -> None:
+    digest = "ab" * 32
+    settings = load(
+        written(
+            tmp_path,
+            f"""
+            state_folder: /var/lib/front-door
+            operators: {{ana: {{role: viewer, tokens: ["sha256:{digest}"]}}}}
+            members:
+              a: {{url: "http://a", costs: {{monthly: 300.0, cap: 400.0}}}}
+            """,
+        )
+    )
+    assert settings.state_folder == "/var/lib/front-door"
+    assert settings.operators == (Operator("ana", Role.VIEWER, (digest,)),)
+    assert settings.members[0].costs == MemberCosts(300.0, None, 400.0)
+
+
+def test_a_token_itself_is_no_digest_of_one_and_is_not_shown(tmp_path: Path) -> None:
+    told = refusal(tmp_path, 'members: {a: {url: "http://a"}}\noperators: {ana: {tokens: ["hunter2"]}}')
+    assert "operators.ana.tokens[0]" in told and "binder-federation token" in told
+    assert "hunter2" not in told
+
+
 def test_the_shipped_file_shows_the_defaults() -> None:
     settings = load(SHIPPED)
     assert settings == Settings(
         members=(
             Member("hetzner-2i2c", "https://2i2c.example.org", 300.0, 300),
             Member("gesis", "https://gesis.example.org", 180.0),
-        )
+        ),
+        state_folder=str(SHIPPED.with_suffix(".state")),
     )
 
 
