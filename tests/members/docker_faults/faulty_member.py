@@ -272,7 +272,7 @@ def _settings(engine: Engine, ways: Ways, folder: Path) -> Settings:
             "pids": 100,
             "memory": "1G",
         },
-        "sessions": {"max": SEATS, "launch_timeout": "10s", "launch_attempts": 1, "memory": "256M"},
+        "sessions": {"max": SEATS, "launch_timeout": "20s", "launch_attempts": 1, "memory": "256M"},
         "hub": {"port": hub_port},
         "rate_limit": {"launches": 0},
     }

@@ -12,10 +12,10 @@ from members.core.model import Credentials, RegistryDown
 HUB = "https://index.docker.io/v1/"
 
 
-def config(folder: Path, content: object) -> DockerConfig:
+def config(folder: Path, content: object, *, helper_limit: float = 20.0) -> DockerConfig:
     folder.mkdir(exist_ok=True)
     (folder / "config.json").write_text(content if isinstance(content, str) else json.dumps(content))
-    return DockerConfig(folder, helper_limit=2.0)
+    return DockerConfig(folder, helper_limit=helper_limit)
 
 
 def encoded(text: str) -> str:
@@ -145,7 +145,7 @@ async def test_a_helper_that_hangs_is_ended_with_its_children(
     pids = tmp_path / "pids"
     helper(tmp_path / "bin", monkeypatch, f"sleep 300 & echo $! $$ > {pids}; wait")
     with raises(RegistryDown, match="did not answer within 2 seconds"):
-        await config(tmp_path / "docker", {"credsStore": "test"}).credentials("r")
+        await config(tmp_path / "docker", {"credsStore": "test"}, helper_limit=2.0).credentials("r")
     deadline = time.monotonic() + 5
     while any(_lives(int(pid)) for pid in pids.read_text().split()):
         assert time.monotonic() < deadline
