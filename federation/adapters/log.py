@@ -10,6 +10,7 @@ from typing import Any, TextIO, cast
 import structlog
 from aiohttp.http_exceptions import HttpProcessingError
 
+from federation.core.audit import told
 from federation.core.facts import (
     AttemptEnded,
     BlindnessChanged,
@@ -25,6 +26,7 @@ from federation.core.facts import (
     Reconfigured,
     Redirected,
     StateChanged,
+    Steered,
 )
 from federation.core.launchkey import shown
 from federation.core.model import Launch, State
@@ -70,7 +72,7 @@ class FactLog:
             case Redirected():  # the commonest by far in its mode, so it comes first
                 if self._debug:
                     self._log.debug("launch redirected", **_about(fact.launch), member=fact.view.member.name)
-            case StateChanged() | LookFailed() | CanaryEnded():
+            case StateChanged() | LookFailed() | CanaryEnded() | Steered():
                 self._member(fact)
             case AttemptEnded() | LaunchEnded() | Chosen() | Overdue():
                 self._launch(fact)
@@ -79,7 +81,7 @@ class FactLog:
             case _:
                 pass
 
-    def _member(self, fact: StateChanged | LookFailed | CanaryEnded) -> None:
+    def _member(self, fact: StateChanged | LookFailed | CanaryEnded | Steered) -> None:
         match fact:
             case StateChanged():
                 write = self._log.info if fact.after is State.HEALTHY else self._log.warning
@@ -87,6 +89,9 @@ class FactLog:
                 write("member changed", member=fact.member, **states, reason=fact.reason)
             case LookFailed():
                 self._log.warning("member looked bad", member=fact.member, reason=fact.reason)
+            case Steered():
+                sets = {"was": told(fact.before), "is": told(fact.after)}
+                self._log.info("member steered", member=fact.member, by=fact.by, **sets, reason=fact.reason)
             case CanaryEnded():
                 write = self._log.info if fact.outcome is Outcome.READY else self._log.warning
                 how = {"outcome": fact.outcome.value, "cause": fact.cause, "why": shown(fact.why)}

@@ -7,7 +7,6 @@ does not keep the process from ending.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +14,8 @@ from threading import Thread
 from typing import Any, TypeVar
 
 import orjson
+
+from federation.adapters.whole_file import write_whole
 
 LIMIT = 5.0  # seconds for reading, or for writing
 LARGEST = 16 * 2**20  # bytes that are read
@@ -33,7 +34,7 @@ class ViewFile:
 
     async def write(self, path: str, document: Mapping[str, Any]) -> None:
         data = orjson.dumps(document, option=orjson.OPT_INDENT_2)
-        await self._apart(path, lambda: _replace(Path(path), data))
+        await self._apart(path, lambda: write_whole(Path(path), data))
 
     async def _apart(self, path: str, work: Callable[[], T]) -> T:
         """What the work gives or raises, from a daemon thread. One at a time: whatever hangs must not pile up."""
@@ -81,24 +82,3 @@ def _read(path: Path) -> object:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise ValueError(f"is not JSON ({error})") from error
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Writes beside the file and moves that into its place, on the disk before the name is: a crash leaves the old
-    document or the new one."""
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink()
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -18,10 +18,12 @@ from federation.adapters.probe import HttpProber
 from federation.adapters.prometheus import PrometheusSource
 from federation.adapters.scrape import MetricsScraper
 from federation.adapters.session_end import HttpSessionEnd
+from federation.adapters.store_file import FileStore
+from federation.adapters.store_memory import MemoryStore
 from federation.adapters.transport import open_session
 from federation.adapters.view_file import ViewFile
 from federation.app.launching import Parts, launching, new_id
-from federation.core.facts import ConfigurationRefused, Fact, Listener
+from federation.core.facts import ConfigurationRefused, Fact, Listener, Reconfigured
 from federation.core.policies import Dice
 from federation.core.rules import HealthRules, PrometheusRules, Settings
 from federation.service.canary import Canaries
@@ -32,11 +34,12 @@ from federation.service.lately import RecentLaunches
 from federation.service.monitor import Monitor
 from federation.service.patience import Patience
 from federation.service.pool import Pool
-from federation.service.ports import Clock, Line, MemberStreams
+from federation.service.ports import Clock, Line, MemberStreams, OverrideStore
 from federation.service.refs import Refs
 from federation.service.retry_budget import RetryBudget
 from federation.service.shares import RecentChoices
 from federation.service.signals import SignalWatch, Sources
+from federation.service.steering import Steering
 from federation.service.view_keeper import ViewKeeper
 from federation.service.waiting_room import WaitingRoom
 from federation.settings import SettingsError, load
@@ -47,6 +50,7 @@ class FrontDoor:
     """The parts that live as long as the process, and how they follow a new configuration."""
 
     def __init__(self, settings: Settings, clock: Clock, dice: Dice) -> None:
+        self.configured = settings  # as the file has it; what operators set goes on top
         self.running = Running(settings)
         self.clock = clock
         self.dice = dice
@@ -65,6 +69,9 @@ class FrontDoor:
         self.decision_log = DecisionLog(lambda: self.settings().decisions.file, self.tell)
         self.decisions = Decisions(
             self.settings, clock, explain=self.dispatcher.explain, ended=self.decision_log.write
+        )
+        self.steering = Steering(
+            _store(settings), clock, lambda: self.configured.members, self._bring_into_force, self.tell
         )
         self._listeners: list[Listener] = [
             self.pool.listen,
@@ -95,6 +102,7 @@ class FrontDoor:
     async def at_work(self, app: web.Application) -> AsyncIterator[None]:
         """Connections and tasks, from the start of the application to its end."""
         async with AsyncExitStack() as held:
+            await held.enter_async_context(self.steering)
             await held.enter_async_context(self.decision_log)
             await held.enter_async_context(self.refs)
             parts = Parts(
@@ -128,6 +136,7 @@ class FrontDoor:
             held.callback(self._listeners.remove, watch.listen)
             await held.enter_async_context(watch)
         await held.enter_async_context(heartbeat("heartbeat", self.pool.tick, self.tell))
+        await held.enter_async_context(heartbeat("steering", self.steering.tick, self.tell))
 
     def _health(self) -> HealthRules:
         return self.settings().health
@@ -145,8 +154,21 @@ class FrontDoor:
                 self.tell(ConfigurationRefused(str(error)))
             return
         self._refused = ""
-        if settings == self.settings():
-            return
-        self.running.settings = settings
+        if settings != self.configured:
+            self.configure(settings)
+
+    def configure(self, settings: Settings) -> None:
+        """Takes a configuration over. What operators set stays on top of it."""
+        self.configured = settings
         self.log.configure(settings.log)
-        self.tell(replace(self.pool.configure(settings), notices=settings.notices))
+        self.tell(replace(self._bring_into_force(), notices=settings.notices))
+
+    def _bring_into_force(self) -> Reconfigured:
+        """The configuration with what is set now; what that changes, which is yet to be told."""
+        members = self.steering.applied(self.configured.members)
+        self.running.settings = replace(self.configured, members=members)
+        return self.pool.configure(self.running.settings)
+
+
+def _store(settings: Settings) -> OverrideStore:
+    return MemoryStore() if settings.state_folder is None else FileStore(settings.state_folder)

@@ -6,8 +6,10 @@ when it has an end.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
 
 from federation.core.model import Member
 
@@ -42,6 +44,82 @@ class Override:
 
 NOTHING_SET = Override()
 Overrides = Mapping[str, Override]  # by member; one without an override is not in it
+
+
+@dataclass(frozen=True, slots=True)
+class Weigh:
+    """To give it this weight."""
+
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unweigh:
+    """To give it the weight of the configuration again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """To send it no further launches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undrain:
+    """To let it take launches again, if it is well."""
+
+
+Edit = Weigh | Unweigh | Drain | Undrain
+LASTING = (Weigh, Drain)  # what may have an end
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an operator, or the end of the time, changed for one member. `who` is the name of the token that it was
+    done with, `by` what its holder said of who that is; both are empty when it ended by itself. `until` is when what
+    was set ends. `id` numbers the changes from 1; 0: not kept yet."""
+
+    at: float
+    who: str
+    by: str
+    member: str
+    before: Override
+    after: Override
+    reason: str = ""
+    until: float | None = None
+    id: int = 0
+
+
+def edited(override: Override, edits: Iterable[Edit], word: Word) -> Override:
+    """What is set after these edits, which all have the same word. What has no use for it keeps the one it had."""
+    for edit in edits:
+        match edit:
+            case Weigh(weight):
+                override = replace(override, weight=weight, weighted=word)
+            case Unweigh():
+                override = replace(override, weight=None, weighted=None)
+            case Drain():
+                override = replace(override, drained=word)
+            case Undrain():
+                override = replace(override, drained=None)
+    return override
+
+
+def with_one(overrides: Overrides, member: str, override: Override) -> Overrides:
+    """The overrides with this one in place of the member's own."""
+    others = {name: one for name, one in overrides.items() if name != member}
+    return others if override == NOTHING_SET else {**others, member: override}
+
+
+def tag(weight: float, override: Override) -> str:
+    """A short text that is another one whenever something else is set for a member: its configured weight, or what
+    operators set. Who set it is not in it, for everybody may read it."""
+    words = [None if word is None else (word.at, word.until, word.reason) for word in _words(override)]
+    told = json.dumps([weight, override.weight, *words])
+    return sha256(told.encode()).hexdigest()[:20]
+
+
+def _words(override: Override) -> tuple[Word | None, Word | None]:
+    return override.weighted, override.drained
 
 
 def applied(members: Iterable[Member], overrides: Overrides, now: float) -> tuple[Member, ...]:

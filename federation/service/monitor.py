@@ -6,7 +6,8 @@ member is brought forward when a launch was refused there.
 
 from __future__ import annotations
 
-from federation.core.facts import Fact, Listener, LookFailed, Reconfigured
+from federation.core.facts import Fact, Listener, LookFailed, Reconfigured, StateChanged
+from federation.core.model import State
 from federation.core.policies import Dice
 from federation.service.dispatch import InForce
 from federation.service.per_member import PerMember, Watch
@@ -27,9 +28,10 @@ class Monitor(Watch):
         self._tasks = PerMember("monitor", self._look, self._pause, tell)
 
     def listen(self, fact: Fact) -> None:
-        """A listener: looks at once at a member that began to look bad, and at all under new rules."""
+        """A listener: looks at once at a member that began to look bad or was undrained, and at
+        all under new rules."""
         match fact:
-            case LookFailed(member):
+            case LookFailed(member) | StateChanged(member, before=State.DRAINED):
                 self._tasks.hurry(member)
             case Reconfigured():
                 self._follow()

@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from federation.core.counters import Counts
 from federation.core.model import Check, Launch, Member, MemberView, Operation, Seats, Signal, nothing
 from federation.core.snapshot import Snapshot
+from federation.core.steering import Change, Overrides
 from federation.core.waiting import Place
 from federation.service.audience import Audience
 from federation.service.leases import Lease
@@ -144,6 +145,29 @@ class ViewStore(Protocol):
 
     async def write(self, path: str, document: Mapping[str, Any]) -> None:
         """Keeps the document in place of the one before: whole, or not at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a store held at the start. `notes` are sentences for the log about what was not as it should be."""
+
+    overrides: Overrides = field(default_factory=nothing)
+    notes: tuple[str, ...] = ()
+
+
+class OverrideStore(Protocol):
+    """What operators have set, and every change that led there. All are bounded in time, and raise OSError when the
+    store cannot be had."""
+
+    async def load(self) -> Loaded:
+        """To be called once, before all else."""
+
+    async def commit(self, overrides: Overrides, change: Change) -> Change:
+        """Keeps what is set now and the change that it comes from, which gets its id. Both are kept, or none is and it
+        raises."""
+
+    async def changes(self, before: int | None, limit: int) -> tuple[Change, ...]:
+        """The last changes, newest first; with `before`, those before the one with this id."""
 
 
 class Patience(Protocol):

@@ -5,32 +5,33 @@ Shapes of BinderHub and of mybinder.org's federation-redirect where they have on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from aiohttp import web
 
+from federation.core.audit import told as set_by_operators
 from federation.core.decisions import evidence
 from federation.core.lately import Lately
 from federation.core.model import MemberView
 from federation.core.shares import actual, expected
 from federation.service.lately import SPAN, RecentLaunches
-from federation.service.ports import Clock
 from federation.service.shares import RecentChoices
+from federation.service.steering import Steering
 from federation.web.cors import CORS, open_to_all
+from federation.web.identity import identify
+from federation.web.keys import CLOCK as CLOCK
 from federation.web.keys import POOL
+from federation.web.private import encoded
 
 CHOICES = web.AppKey("choices", RecentChoices)
 LATELY = web.AppKey("lately", RecentLaunches)
-CLOCK = web.AppKey("clock", Clock)
+STEERING = web.AppKey("steering", Steering)
 VERSION = web.AppKey("version", str)
 
 
 def answer(told: Any, *, status: int = 200) -> web.Response:
-    body = orjson.dumps(told, default=_plain)
     headers = {**CORS, "Cache-Control": "no-cache"}
-    return web.Response(body=body, status=status, content_type="application/json", headers=headers)
+    return web.Response(body=encoded(told), status=status, content_type="application/json", headers=headers)
 
 
 async def active_hosts(request: web.Request) -> web.Response:
@@ -76,17 +77,32 @@ async def versions(request: web.Request) -> web.Response:
 
 
 async def members(request: web.Request) -> web.Response:
-    """Every member as the router sees it. A share is one of 1: of launches by weight, of choices lately.
-    `blind_since` tells since when that is the last good view, as no member answers."""
-    now, pool = request.app[CLOCK].now(), request.app[POOL]
+    """Every member as the router sees it."""
+    response = answer(members_document(request.app, named=identify(request) is not None))
+    return for_whom(request, response)
+
+
+def for_whom(request: web.Request, response: web.Response) -> web.Response:
+    """The response marked as one that names operators for those who may know them, and for nobody else."""
+    response.headers["Vary"] = "Authorization, Cookie"
+    if identify(request) is not None:
+        response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def members_document(app: web.Application, *, named: bool) -> dict[str, Any]:
+    """All members. A share is one of 1: of launches by weight, of choices lately. `blind_since` tells since when that
+    is the last good view, as no member answers. Unless `named`, nobody reads who set something."""
+    now, pool = app[CLOCK].now(), app[POOL]
     views = pool.views()
     due = expected(views)
-    came = actual(request.app[CHOICES].counts(), due) or dict.fromkeys(due)
+    came = actual(app[CHOICES].counts(), due) or dict.fromkeys(due)
     told = [_member(view, now) for view in views]
     for one in told:
         one["share"] = {"expected": due[one["name"]], "actual": came[one["name"]]}
-        one["lately"] = _lately(request.app[LATELY].within(SPAN, one["name"]))
-    return answer({"blind_since": pool.blind_since, "members": told})
+        one["lately"] = _lately(app[LATELY].within(SPAN, one["name"]))
+        one |= _steered(app[STEERING], one["name"], named)
+    return {"blind_since": pool.blind_since, "members": told}
 
 
 def _member(view: MemberView, now: float) -> dict[str, Any]:
@@ -97,7 +113,6 @@ def _member(view: MemberView, now: float) -> dict[str, Any]:
         "state": view.state,
         "since": view.since,
         "reason": view.reason if reason is None or not view.fit else reason,
-        "weight": view.member.weight,
         "effective_weight": view.weight if reason is None else 0,
         "seats": view.capacity,
         "free": view.free,
@@ -106,6 +121,16 @@ def _member(view: MemberView, now: float) -> dict[str, Any]:
         "versions": view.versions,
         **known,
         "signals": {"probe": _probe(view, now), **known["signals"]},
+    }
+
+
+def _steered(steering: Steering, name: str, named: bool) -> dict[str, Any]:
+    """What a member gets as a rule and now; while it is drained, the weight that it comes back with."""
+    configured, override = steering.configured_weight(name), steering.override(name)
+    return {
+        "weight": configured if override.weight is None else override.weight,
+        "configured_weight": configured,
+        "override": set_by_operators(override, named=named),
     }
 
 
@@ -125,12 +150,6 @@ def _probe(view: MemberView, now: float) -> dict[str, Any]:
             for check in view.checks
         ],
     }
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(type(value).__name__)
 
 
 def routes() -> list[web.RouteDef]:

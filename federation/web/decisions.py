@@ -38,10 +38,12 @@ class BadParameter(Exception):
         self.key, self.value, self.expected = key, value, expected
 
     def answer(self) -> web.Response:
+        return answer(self.told(), status=400)
+
+    def told(self) -> dict[str, object]:
         value = text(shown(self.value))
         message = f"{self.key}: {value!r}, expected {self.expected}"
-        told = {"status": 400, "message": message, "key": self.key, "value": value, "expected": self.expected}
-        return answer(told, status=400)
+        return {"status": 400, "message": message, "key": self.key, "value": value, "expected": self.expected}
 
 
 async def decisions(request: web.Request) -> web.Response:
@@ -49,13 +51,13 @@ async def decisions(request: web.Request) -> web.Response:
     try:
         asked = _asked(request.query)
         if "id" in asked:
-            return _one(request, _whole(asked, "id", _LARGEST), text(asked.get("member", "")))
+            return _one(request, whole(asked, "id", _LARGEST), text(asked.get("member", "")))
         page = request.app[DECISIONS].of(
             spec=asked.get("spec", ""),
             member=asked.get("member", ""),
             outcome=_outcome(asked),
-            before=_whole(asked, "before", _LARGEST) if "before" in asked else None,
-            limit=_whole(asked, "limit", MOST) if "limit" in asked else USUAL,
+            before=whole(asked, "before", _LARGEST) if "before" in asked else None,
+            limit=whole(asked, "limit", MOST) if "limit" in asked else USUAL,
         )
     except BadParameter as problem:
         return problem.answer()
@@ -119,7 +121,8 @@ def _outcome(asked: Mapping[str, str]) -> str:
     return value
 
 
-def _whole(asked: Mapping[str, str], key: str, largest: int) -> int:
+def whole(asked: Mapping[str, str], key: str, largest: int) -> int:
+    """The whole number of this parameter, from 1 on. Raises `BadParameter`."""
     value = asked[key]
     usable = value.isascii() and value.isdigit() and len(value) <= len(str(largest))
     if not usable or not 1 <= int(value) <= largest:

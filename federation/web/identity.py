@@ -7,7 +7,6 @@ ends with the token, after a while without use, and with the process.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable
@@ -15,9 +14,10 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from federation.core.operatortoken import digest
 from federation.core.rules import Operator, Role
-from federation.web.api import CLOCK, answer
-from federation.web.keys import RUNNING
+from federation.web.keys import CLOCK, RUNNING
+from federation.web.private import private
 
 COOKIE = "federation-operator"
 IDLE = 12 * 3600.0  # seconds without a request until a session is over
@@ -33,8 +33,7 @@ class NotAllowed(Exception):
         self.status = status
 
     def answer(self) -> web.Response:
-        response = answer({"status": self.status, "message": str(self)}, status=self.status)
-        response.headers["Cache-Control"] = "no-store"
+        response = private({"status": self.status, "message": str(self)}, status=self.status)
         if self.status == 401:
             response.headers["WWW-Authenticate"] = 'Bearer realm="operators"'
         return response
@@ -58,27 +57,24 @@ class Sessions:
         while len(self._sessions) >= MOST_SESSIONS:
             del self._sessions[min(self._sessions, key=lambda key: self._sessions[key].used)]
         key = secrets.token_urlsafe(32)
-        self._sessions[key] = _Session(digest(token), now)
+        self._sessions[digest(key)] = _Session(digest(token), now)
         return key
 
     def token(self, key: str, now: float) -> str:
         """The digest of the session's token; empty when there is no such session."""
-        session = self._sessions.get(key)
+        session = self._sessions.get(
+            digest(key)
+        )  # how long that takes tells nothing of the keys that there are
         if session is None or not 0 <= now - session.used < IDLE:
             return ""
         session.used = now
         return session.digest
 
     def end(self, key: str) -> None:
-        self._sessions.pop(key, None)
+        self._sessions.pop(digest(key), None)
 
 
 SESSIONS = web.AppKey("sessions", Sessions)
-
-
-def digest(token: str) -> str:
-    """What is kept of a token: SHA-256 suffices for one of 256 random bits, which nobody can guess."""
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def holder(operators: Iterable[Operator], told: str) -> Operator | None:
@@ -86,7 +82,7 @@ def holder(operators: Iterable[Operator], told: str) -> Operator | None:
     found = None
     for operator in operators:
         for known in operator.digests:
-            if hmac.compare_digest(known, told):
+            if hmac.compare_digest(known.encode(), told.encode()) and told:
                 found = operator
     return found
 

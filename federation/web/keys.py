@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from federation.core.rules import Settings
-from federation.service.ports import Members
+from federation.service.ports import Clock, Members
 
 
 class Running:
@@ -16,4 +16,5 @@ class Running:
 
 
 RUNNING = web.AppKey("running", Running)
+CLOCK = web.AppKey("clock", Clock)
 POOL = web.AppKey("pool", Members)

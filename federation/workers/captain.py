@@ -30,7 +30,7 @@ from federation.app.serving import (
     told_to_stop,
     url_of,
 )
-from federation.core.facts import Fact, PhaseEnded, Reconfigured
+from federation.core.facts import Fact, PhaseEnded, Reconfigured, Steered
 from federation.service.heartbeat import heartbeat
 from federation.settings import load
 from federation.web import status
@@ -114,6 +114,8 @@ class Captain:
             case Reconfigured():
                 self._say(Configured(self._door.settings()))
                 self._say(Heard(fact))
+            case Steered():
+                self._say(Configured(self._door.settings()))
             case PhaseEnded():
                 self._say(Heard(fact))
             case _:

@@ -262,8 +262,7 @@ class Door:
 
     def reconfigure(self, members: Sequence[Member]) -> None:
         """What a reload does, without a file."""
-        self.door.running.settings = replace(self.door.settings(), members=tuple(members))
-        self.door.tell(self.door.pool.configure(self.door.settings()))
+        self.door.configure(replace(self.door.configured, members=tuple(members)))
 
 
 async def until(met: Callable[[], object], seconds: float = 10.0) -> None:
