@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -15,31 +17,75 @@ _LARGEST = 32 * 1024 * 1024  # bytes
 
 
 class Refused(Exception):
-    """The front door does not answer this question; the message is its reason."""
+    """The front door does not answer this question; the message is its reason. `status` is HTTP's."""
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
 
 
-async def ask(front_door: str, path: str, **parameters: str) -> dict[str, Any]:
+class Failed(Exception):
+    """The front door could not do what was right to ask for; the message is its reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An answer: its headers, and the object in it."""
+
+    headers: Mapping[str, str]
+    body: dict[str, Any]
+
+
+async def ask(front_door: str, path: str, *, token: str = "", **parameters: str) -> dict[str, Any]:
     """The JSON object that the front door answers to a GET of this path below its base URL.
 
-    Raises Refused for what it says cannot be answered, and `stream.Unreachable` when there is no such answer.
+    Raises as `exchange`.
     """
     url = URL(front_door.rstrip("/") + path).with_query(parameters)
+    return (await exchange("GET", url, token=token)).body
+
+
+async def exchange(
+    method: str,
+    url: URL,
+    *,
+    token: str = "",
+    body: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Told:
+    """What the front door answers. `body` is sent as JSON, `token` as bearer token to this address alone.
+
+    Raises Refused for what it says cannot be answered, Failed for what it says it could not do, and
+    `stream.Unreachable` when there is no such answer.
+    """
     timeout = aiohttp.ClientTimeout(total=_TIMEOUT)
+    sent = {"Accept": "application/json", **(headers or {})}
+    if token:
+        sent["Authorization"] = f"Bearer {token}"
     try:
-        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as response:
-            told = _object(await _body(response))
-            if response.status == 200 and told is not None:
-                return told
-            if response.status < 500 and told is not None and isinstance(told.get("message"), str):
-                raise Refused(told["message"])
-            raise Unreachable(
-                f"{response.url}: answered {response.status} {response.reason} with {response.content_type},"
-                " not what was asked for; is this the address of a front door?"
-            )
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.request(method, url, headers=sent, json=body, allow_redirects=not token) as response,
+        ):
+            return Told(response.headers, _meant(response, _object(await _body(response))))
     except TimeoutError as problem:
         raise Unreachable(f"{url}: no answer in time") from problem
-    except (aiohttp.ClientError, OSError) as problem:
+    except (aiohttp.ClientError, OSError, ValueError) as problem:  # such as a token that fits no header
         raise Unreachable(f"{url}: {problem}") from problem
+
+
+def _meant(response: aiohttp.ClientResponse, told: dict[str, Any] | None) -> dict[str, Any]:
+    if response.status == 200 and told is not None:
+        return told
+    message = None if told is None else told.get("message")
+    if isinstance(message, str) and told is not None and told.get("status") == response.status:
+        if 400 <= response.status < 500:
+            raise Refused(message, response.status)
+        raise Failed(message)
+    raise Unreachable(
+        f"{response.url}: answered {response.status} {response.reason} with {response.content_type},"
+        " not what was asked for; is this the address of a front door?"
+    )
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:

@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from federation.follow.display import strip_terminal_codes
-
-Told = dict[str, Any]
-WHOLE = {"Member": 8, "State": 10}  # characters that a narrow terminal must not fold
+from federation.follow.cells import Told
+from federation.follow.cells import as_dict as _dict
+from federation.follow.cells import as_dicts as _dicts
+from federation.follow.cells import cell as _cell
+from federation.follow.cells import table as _table
 
 
 def members_table(answer: Told) -> RenderableType:
@@ -89,32 +89,9 @@ def _signals(signals: Told) -> Iterator[Text]:
         yield Text.assemble(_cell(name), " ", _cell(told.get("value")), (f" ({age.plain} s ago)", "dim"))
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold", min_width=WHOLE.get(column))
-    return table
-
-
 def _of_both(part: Text, whole: Text) -> Text:
     return Text.assemble(part if part.plain else "–", " of ", whole)
 
 
 def _percent(share: Any) -> Text:
     return Text(f"{100 * share:.0f} %") if isinstance(share, int | float) else Text()
-
-
-def _cell(value: Any) -> Text:
-    if isinstance(value, bool | None):
-        return Text()
-    if isinstance(value, int | float):
-        return Text(f"{value:.3g}" if isinstance(value, float) else str(value))
-    return strip_terminal_codes(" ".join(str(value).split()))
-
-
-def _dicts(told: Any) -> list[Told]:
-    return [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
-
-
-def _dict(told: Any) -> Told:
-    return told if isinstance(told, dict) else {}

@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from federation.local.layout import Layout
+from federation.core.operatortoken import digest
+from federation.local.layout import FRONT_DOOR, Layout
 from federation.local.ports import HOST
 
 # The same for every member, or an image built by one is not found by the others. On Docker the registry's
 # address goes before it: that is where an engine pushes to and pulls from.
 IMAGE_PREFIX, DOCKER_IMAGE_PREFIX = "local/", "binder-"
+OPERATOR = "local"  # whom the token in the ready file stands for
 # What one notebook on Docker may take of somebody's own machine.
 _DOCKER_SESSION = {"memory": "2G", "cpu": 2}
 
@@ -73,7 +75,8 @@ class DockerPlan:
 class Plan:
     """The whole federation. `extra_front_door` and `extra_member` are the operator's own keys.
 
-    `docker` is None for the process runtime. `build_secret` is what front door and members sign with.
+    `docker` is None for the process runtime. `build_secret` is what front door and members sign with,
+    `operator_token` what the front door knows its operator by.
     """
 
     port: int
@@ -82,6 +85,7 @@ class Plan:
     extra_front_door: Mapping[str, Any]
     extra_member: Mapping[str, Any]
     build_secret: str
+    operator_token: str
     docker: DockerPlan | None = None
 
     @property
@@ -106,10 +110,12 @@ def front_door_document(plan: Plan, layout: Layout) -> dict[str, Any]:
         ],
         "refs": {"allow_private": True, "file_roots": [str(layout.repositories)]},
         "view_file": str(layout.view),
+        "state_folder": str(layout.state(FRONT_DOOR)),
     }
     settled = {
         "members": {member.name: {"url": member.url, "weight": 1} for member in plan.members},
         "build_tokens": {"secret": plan.build_secret},
+        "operators": {OPERATOR: {"role": "operator", "tokens": [f"sha256:{digest(plan.operator_token)}"]}},
     }
     return merged(merged(proposed, plan.extra_front_door), settled)
 

@@ -60,6 +60,7 @@ def make_plan(wish: Wish, layout: Layout, docker: DockerPlan | None) -> Plan:
         extra_front_door=wish.settings.front_door,
         extra_member=wish.settings.member,
         build_secret=kept_secret(layout.build_secret),
+        operator_token=kept_secret(layout.token),
         docker=docker,
     )
 

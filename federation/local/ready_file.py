@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from federation.local.files import kept_secret, write_private
@@ -36,10 +37,19 @@ def write_ready(paths: list[Path], text: str) -> None:
         write_private(path, text)
 
 
-def running_front_door(layout: Layout) -> str | None:
-    """The URL of the federation that runs in this folder, None when its ready file names none."""
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A federation that runs: the front door's URL, and the token that it knows its operator by."""
+
+    front_door: str
+    token: str
+
+
+def running(layout: Layout) -> Running | None:
+    """The federation that runs in this folder, None when its ready file names none."""
     try:
-        url = json.loads(layout.ready.read_text())["front_door"]
-    except (OSError, ValueError, KeyError, TypeError):
+        told = json.loads(layout.ready.read_text())
+        url, token = told["front_door"], told.get("operator_token")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return url if isinstance(url, str) else None
+    return Running(url, token if isinstance(token, str) else "") if isinstance(url, str) else None

@@ -93,6 +93,15 @@ async def test_a_torn_line_is_ended_and_later_ones_do_not_join_it(folder: Path, 
     assert (await FileStore(str(folder)).load()).notes == ()
 
 
+async def test_a_line_that_is_torn_while_the_front_door_runs_is_ended_too(folder: Path) -> None:
+    store = await opened(folder)
+    await store.commit({"a": DRAINED}, change())
+    with (folder / "audit.jsonl").open("ab") as file:
+        file.write(b'{"id": 2, "at"')
+    await store.commit({}, change(after=NOTHING_SET))
+    assert await ids(store) == [2, 1]
+
+
 async def test_a_change_that_only_the_audit_holds_is_made_at_the_start(folder: Path) -> None:
     """As after a kill between the two files."""
     store = await opened(folder)

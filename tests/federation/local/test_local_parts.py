@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from federation import settings as front_door_settings
+from federation.core.operatortoken import digest
+from federation.core.rules import Role
 from federation.local.child import Child, Program
 from federation.local.files import write_private
 from federation.local.layout import FRONT_DOOR, Layout, member_names
@@ -28,6 +30,7 @@ from federation.local.processes import Identity, family, identify, runs, send, w
 from federation.local.supervisor import delay
 from federation.settings import SettingsError
 from federation.settings.local import Kind, LocalFile, kind_of, load_examples, load_local
+from federation.web.identity import holder
 
 CONFIG = Path(__file__).resolve().parents[3] / "config"
 
@@ -166,6 +169,7 @@ def plan() -> Plan:
             "providers": {"git": {"protocols": ["https"], "file_roots": ["/srv/git"]}},
         },
         build_secret="5e" * 32,
+        operator_token="0123456789abcdef" * 4,
     )
 
 
@@ -175,6 +179,10 @@ def test_the_front_doors_file_is_accepted_by_the_front_door(plan: Plan, tmp_path
     write_configurations(plan, layout)
     found = front_door_settings.load(layout.config(FRONT_DOOR))
     assert found.title == "Mine"
+    assert found.state_folder == str(tmp_path / "front-door")
+    assert [(one.name, one.role) for one in found.operators] == [("local", Role.OPERATOR)]
+    assert holder(found.operators, digest(plan.operator_token)) is not None
+    assert plan.operator_token not in layout.config(FRONT_DOOR).read_text()
     assert found.launch.attempts == 2
     assert [(member.name, member.url) for member in found.members] == [
         ("member-a", "http://127.0.0.1:20001"),

@@ -9,7 +9,7 @@ import json
 import webbrowser
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated
 from urllib.parse import urlencode
 
 import typer
@@ -17,30 +17,25 @@ import uvloop
 from rich.console import Console
 
 from federation import settings as front_door_settings
-from federation.follow.ask import Refused, ask
-from federation.follow.display import Display, strip_terminal_codes
+from federation.cli import operators
+from federation.cli.asking import ELSEWHERE, STATE_DIR, FrontDoorUrl, asked, front_door_nearby
+from federation.cli.words import FAILED, INTERRUPTED, UNREACHABLE, USAGE, refuse, words
+from federation.follow.display import Display
 from federation.follow.launch import LaunchFailed, follow
 from federation.follow.stream import BrokenOff, Unreachable
-from federation.follow.tables import explanation, members_table
+from federation.follow.tables import explanation
 from federation.follow.wanted import Unclear, front_door_url, read
-from federation.local.layout import Layout
 from federation.local.lock import Locked
 from federation.local.parent import WrongParent, follow_parent
 from federation.local.ports import NoFreePort
 from federation.local.prepare import Wish
 from federation.local.readiness import NotReady
-from federation.local.ready_file import running_front_door
 from federation.local.report import Report
 from federation.local.repositories import RepositoryError
 from federation.local.runtime import RuntimeMissing
 from federation.local.up import up as run_up
 from federation.settings import SettingsError
 from federation.settings.local import Kind, LocalFile, kind_of, load_local, local_schema
-
-FAILED, USAGE, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
-STATE_DIR = Path(".binder-federation")
-DEFAULT_FRONT_DOOR = "http://127.0.0.1:8080"
-ELSEWHERE = "Start a federation with `binder-federation up`, or name one with --front-door."
 
 app = typer.Typer(
     name="binder-federation",
@@ -50,11 +45,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-words = Console(stderr=True, highlight=False)
-
-FrontDoorUrl = Annotated[
-    str | None, typer.Option(envvar="BINDER_FEDERATION_URL", help="Base URL of the front door.")
-]
 
 
 class RuntimeName(StrEnum):
@@ -66,12 +56,6 @@ class RuntimeName(StrEnum):
 class SchemaName(StrEnum):
     FRONT_DOOR = "front-door"
     LOCAL = "local"
-
-
-def refuse(message: object, code: int) -> NoReturn:
-    for line in f"Error: {message}".splitlines():  # some of it was said by others
-        words.print(strip_terminal_codes(line).plain, style="red", soft_wrap=True, markup=False)
-    raise typer.Exit(code)
 
 
 @app.command()
@@ -133,7 +117,7 @@ def launch(
     display = Display(words)
     try:
         wanted = read(spec)
-        door = front_door_url(front_door or wanted.front_door or _front_door_nearby())
+        door = front_door_url(front_door or wanted.front_door or front_door_nearby())
         with display.live():
             url = uvloop.run(follow(wanted, door, display.tell))
     except Unclear as problem:
@@ -164,14 +148,8 @@ def explain(
         refuse(problem, USAGE)
     query = f"?{urlencode({'member': wanted.member})}" if wanted.member else ""
     parameters = {"spec": f"{wanted.provider}/{wanted.spec}{query}"} | ({"member": member} if member else {})
-    answer = _asked(front_door or wanted.front_door, "/federation/v1/explain", **parameters)
+    answer = asked(front_door or wanted.front_door, "/federation/v1/explain", **parameters)
     Console(highlight=False).print(explanation(answer))
-
-
-@app.command("members")
-def list_members(front_door: FrontDoorUrl = None) -> None:
-    """List the members as the front door sees them: state, share of launches, seats, outcomes."""
-    Console(highlight=False).print(members_table(_asked(front_door, "/federation/v1/members")))
 
 
 @app.command("check-config")
@@ -214,24 +192,6 @@ async def _serve(config: Path, host: str, port: int, workers: int) -> None:
             refuse(problem, FAILED)
 
 
-def _asked(front_door: str | None, path: str, **parameters: str) -> dict[str, Any]:
-    """The front door's answer, or the end of the command."""
-    try:
-        door = front_door_url(front_door or _front_door_nearby())
-        return uvloop.run(ask(door, path, **parameters))
-    except (Unclear, Refused) as problem:
-        refuse(problem, USAGE)
-    except Unreachable as problem:
-        refuse(f"{problem}\n{ELSEWHERE}", UNREACHABLE)
-    except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
-
-
-def _front_door_nearby() -> str:
-    """The federation that `up` runs from this folder, or where one stands by default."""
-    return running_front_door(Layout(STATE_DIR)) or DEFAULT_FRONT_DOOR
-
-
 def _check(file: Path) -> Kind:
     """Checks the file as what it is and says what that is."""
     kind = kind_of(file)
@@ -242,6 +202,9 @@ def _check(file: Path) -> Kind:
     else:
         front_door_settings.load(file)
     return kind
+
+
+app.add_typer(operators.app)
 
 
 def main() -> None:

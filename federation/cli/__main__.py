@@ -1,0 +1,5 @@
+"""`python -m federation.cli`."""
+
+from federation.cli import main
+
+main()
