@@ -17,7 +17,7 @@ from rich.console import Console
 from federation.cli.asking import FrontDoorUrl, Token, asked, done, named
 from federation.cli.words import FAILED, USAGE, refuse, words
 from federation.core.operatortoken import digest
-from federation.follow.changes import audit_table, changed_line, set_line, set_lines
+from federation.follow.changes import as_configured_line, audit_table, changed_line, set_line, set_lines
 from federation.follow.steer import AUDIT, MEMBERS, ChangedMeanwhile, End, UnclearEnd, end, steer
 from federation.follow.tables import members_table
 from federation.settings.fields import member_name
@@ -119,7 +119,10 @@ def make_token(
         refuse(f"{name!r} is no name: expected {problem}", USAGE)
     made = secrets.token_urlsafe(32)
     typer.echo(made)
-    words.print("The token above is shown this once. Into the front door's configuration goes its digest:")
+    words.print(
+        "The token above is shown this once. Into the front door's configuration goes its digest:",
+        soft_wrap=True,
+    )
     typer.echo(f'operators:\n  {name}: {{role: {role.value}, tokens: ["sha256:{digest(made)}"]}}')
 
 
@@ -147,7 +150,7 @@ def _steer(
     for line in lines:
         out.print(line, soft_wrap=True)
     if not lines:
-        out.print(f"{name}: as configured, weight {member.get('weight')}", markup=False, soft_wrap=True)
+        out.print(as_configured_line(member), soft_wrap=True)
 
 
 def _weight(text: str) -> float | None:

@@ -54,6 +54,11 @@ def set_line(member: Told) -> Iterator[Text]:
             yield _with_reason(line, told.get("reason"))
 
 
+def as_configured_line(member: Told) -> Text:
+    """That nothing is set for this member any more."""
+    return Text.assemble(cell(member.get("name")), ": as configured, weight ", _figure(member.get("weight")))
+
+
 def setting(override: Any) -> Text:
     """What is set, in few words."""
     told = as_dict(override)

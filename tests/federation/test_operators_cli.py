@@ -78,7 +78,7 @@ def test_a_member_is_drained_for_a_while_and_comes_back(at: Any) -> None:
     assert "disk full" in public.stdout and "alopez" not in public.stdout
 
     told = at("undrain", "alpha", "--reason", "disk is new", "--by", "Ana")
-    assert (told.exit_code, told.stdout.strip()) == (0, "alpha: as configured, weight 300.0")
+    assert (told.exit_code, told.stdout.strip()) == (0, "alpha: as configured, weight 300")
     lines = [line for line in at("audit", "--limit", "2").stdout.splitlines() if "alpha" in line]
     assert "ana (Ana)" in lines[0] and "disk is new" in lines[0] and "as configured" in lines[0]
     assert "ana (alopez)" in lines[1] and "drained until" in lines[1]
