@@ -252,7 +252,7 @@ async def test_there_are_none_without_the_rule_and_they_follow_it() -> None:
     async with federation(still, health=SOON) as (door, members, _):
         await asyncio.sleep(0.5)
         assert members[0].requests == []
-        door.door.running.settings = replace(door.door.settings(), health=often())
+        door.door.configured = replace(door.door.configured, health=often())
         door.reconfigure([members[0].configured()])
         await until(sent(members))
         door.reconfigure([])  # the member is gone, and so is what ran there
