@@ -21,7 +21,7 @@ from federation.follow.ask import Refused, ask
 from federation.follow.display import Display, strip_terminal_codes
 from federation.follow.launch import LaunchFailed, follow
 from federation.follow.stream import BrokenOff, Unreachable
-from federation.follow.tables import explanation, members_table
+from federation.follow.tables import costs_table, explanation, members_table
 from federation.follow.wanted import Unclear, front_door_url, read
 from federation.local.layout import Layout
 from federation.local.lock import Locked
@@ -172,6 +172,12 @@ def explain(
 def list_members(front_door: FrontDoorUrl = None) -> None:
     """List the members as the front door sees them: state, share of launches, seats, outcomes."""
     Console(highlight=False).print(members_table(_asked(front_door, "/federation/v1/members")))
+
+
+@app.command("costs")
+def show_costs(front_door: FrontDoorUrl = None) -> None:
+    """Show what members cost and gave this month, and how far their budgets hold them back."""
+    Console(highlight=False).print(costs_table(_asked(front_door, "/federation/v1/costs")))
 
 
 @app.command("check-config")

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from aiohttp import web
 
+from federation.adapters.cloud_costs import CloudCostsFile
+from federation.adapters.cost_exports import ExportFolders
 from federation.adapters.decision_log import DecisionLog
 from federation.adapters.git_refs import FollowedRefs
 from federation.adapters.log import FactLog
@@ -18,6 +20,7 @@ from federation.adapters.probe import HttpProber
 from federation.adapters.prometheus import PrometheusSource
 from federation.adapters.scrape import MetricsScraper
 from federation.adapters.session_end import HttpSessionEnd
+from federation.adapters.state_file import StateFile
 from federation.adapters.transport import open_session
 from federation.adapters.view_file import ViewFile
 from federation.app.launching import Parts, launching, new_id
@@ -25,10 +28,12 @@ from federation.core.facts import ConfigurationRefused, Fact, Listener
 from federation.core.policies import Dice
 from federation.core.rules import HealthRules, PrometheusRules, Settings
 from federation.service.canary import Canaries
+from federation.service.costs import Costs
 from federation.service.decisions import Decisions
 from federation.service.dispatch import Dispatcher
 from federation.service.heartbeat import heartbeat
 from federation.service.lately import RecentLaunches
+from federation.service.ledger import DonorsLedger
 from federation.service.monitor import Monitor
 from federation.service.patience import Patience
 from federation.service.pool import Pool
@@ -55,6 +60,10 @@ class FrontDoor:
         self.choices = RecentChoices(clock)
         self.lately = RecentLaunches(clock)
         self.metrics = FederationMetrics(self.pool, self.choices, clock, waiting=lambda: self.line.waiting)
+        self.ledger = DonorsLedger(self.pool, self.settings, clock, StateFile("ledger"), self.tell)
+        self.costs = Costs(
+            self.pool, self.ledger, self.settings, clock, ExportFolders(), CloudCostsFile(), self.tell
+        )
         self.refs = Refs(FollowedRefs(lambda: self.settings().refs), self.tell)
         self.dispatcher = Dispatcher(self.pool, self.settings, dice, self.refs)
         self.patience = Patience()
@@ -75,6 +84,7 @@ class FrontDoor:
             self.choices.listen,
             self.lately.listen,
             self.decisions.listen,
+            self.ledger.listen,
         ]
         self.pool.subscribe(self.tell)
         self._refused = ""
@@ -128,6 +138,8 @@ class FrontDoor:
             held.callback(self._listeners.remove, watch.listen)
             await held.enter_async_context(watch)
         await held.enter_async_context(heartbeat("heartbeat", self.pool.tick, self.tell))
+        for keeper in (self.ledger, self.costs, heartbeat("costs", self.costs.beat, self.tell)):
+            await held.enter_async_context(keeper)
 
     def _health(self) -> HealthRules:
         return self.settings().health

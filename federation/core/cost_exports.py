@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from federation.core.months import moment
 from federation.core.told import number, text
 
 COLUMNS = ("Start Time", "End Time", "Cost")
@@ -81,13 +82,13 @@ def summed(periods: Iterable[Period]) -> tuple[Period, ...]:
     return tuple(Period(start, end, cost) for (start, end), cost in sorted(totals.items()))
 
 
-def lines(periods: Iterable[Period], shown: Callable[[float], str]) -> Iterator[dict[str, Any]]:
-    """The entries of mybinder.org's cloud-costs.jsonl, the earliest first. `shown` writes a time."""
+def entries(periods: Iterable[Period]) -> Iterator[dict[str, Any]]:
+    """The lines of mybinder.org's cloud-costs.jsonl, the earliest first."""
     for one in summed(periods):
         yield {
             "version": 1,
-            "start_time": shown(one.start),
-            "end_time": shown(one.end),
+            "start_time": moment(one.start),
+            "end_time": moment(one.end),
             "cost": round(one.cost, 6),
         }
 

@@ -13,7 +13,7 @@ from federation.core.cost_exports import Period
 from federation.core.ledger import Account, Served
 from federation.core.model import MemberCosts
 from federation.core.months import DAY, Month, day_of, month_named, month_of
-from federation.core.pacing import LEARNING, LEAST, Behaviour, Spending, behaviour
+from federation.core.pacing import DAYS, LEARNING, LEAST, Behaviour, Spending, behaviour
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +99,20 @@ def learn(books: Books, now: float) -> Behaviour | None:
     if until is None or not days:
         return None
     first = max(min(days) + 1, day_of(min(period.start for period in books.periods) + DAY - 1))
-    pairs = []
-    for day in range(first, min(day_of(until), day_of(now))):
-        served = days.get(day)
-        cost = between(books.periods, day * DAY, (day + 1) * DAY)
-        pairs.append((0.0 if served is None else float(served.taken), cost))
-    return behaviour(pairs)
+    last = min(day_of(until), day_of(now)) - 1
+    costs = daily(books.periods, max(first, last - DAYS + 1), last)
+    return behaviour([(days[day].taken if day in days else 0, cost) for day, cost in costs.items()])
+
+
+def daily(periods: Sequence[Period], first: int, last: int) -> dict[int, float]:
+    """What each of these days cost, as `between` tells it."""
+    costs = dict.fromkeys(range(first, last + 1), 0.0)
+    for period in periods:
+        rate = period.cost / (period.end - period.start)
+        for day in range(max(first, day_of(period.start)), min(last, day_of(period.end)) + 1):
+            common = min(period.end, (day + 1) * DAY) - max(period.start, day * DAY)
+            costs[day] += rate * common
+    return costs
 
 
 def between(periods: Sequence[Period], start: float, end: float) -> float:

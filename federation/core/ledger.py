@@ -58,6 +58,13 @@ class Account:
         for name in sorted(self.months)[:-KEPT_MONTHS]:
             del self.months[name]
 
+    def take_in(self, other: Account) -> None:
+        """Adds what another account of the same member tells."""
+        for month, served in other.months.items():
+            self.months[month] = self.months.get(month, NONE) + served
+        for day, served in other.days.items():
+            self.days[day] = self.days.get(day, NONE) + served
+
     def month(self, name: str) -> Served:
         return self.months.get(name, NONE)
 
@@ -123,12 +130,13 @@ def _account(name: str, told: object) -> Account:
     return account
 
 
-def _parts(name: str, told: object, kind: str) -> Iterator[tuple[str, Served]]:
-    parts = told.get(kind) if isinstance(told, dict) else None
+def _parts(name: str, account: object, kind: str) -> Iterator[tuple[str, Served]]:
+    parts = account.get(kind) if isinstance(account, dict) else None
     if not isinstance(parts, dict):
         raise ValueError(f"members.{name}.{kind}: {parts!r}, expected an object")
     for key, one in parts.items():
-        figures = {figure.name: one.get(figure.name, 0) for figure in fields(Served)} if one else {}
+        told = one if isinstance(one, dict) else {}
+        figures = {figure.name: told.get(figure.name, 0) for figure in fields(Served)}
         if not isinstance(one, dict) or not all(map(_amount, figures.values())):
             raise ValueError(f"members.{name}.{kind}.{key}: {one!r}, expected figures from 0")
         counts = {key: int(value) for key, value in figures.items() if key not in ("session_hours", "whole")}

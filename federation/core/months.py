@@ -60,6 +60,13 @@ def day_name(day: int) -> str:
     return "{:04}-{:02}-{:02}".format(*_civil(day))
 
 
+def moment(at: float) -> str:
+    """The second that holds this moment, such as 2026-11-26T13:04:05+00:00."""
+    minutes, second = divmod(int(at // 1) - day_of(at) * int(DAY), 60)
+    hour, minute = divmod(minutes, 60)
+    return f"{day_name(day_of(at))}T{hour:02}:{minute:02}:{second:02}+00:00"
+
+
 def day_named(name: str) -> int:
     """The day of a date. Raises ValueError for what is none."""
     found = _DATE.fullmatch(name)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp
 
 from federation.core.model import Pacing
 
@@ -110,8 +109,10 @@ def would_be(share: float, factor: float) -> float:
 
 
 def glided(before: float, wanted: float, seconds: float) -> float:
-    """The factor to use so many seconds after `before` was used: on the way to the wanted one, without a jump."""
+    """The factor to use so many seconds after `before` came into use: on the way to the wanted one, without a jump.
+    `before` itself as long as the step would be a small one."""
     if abs(wanted - before) < STEP * before and LEAST < wanted < 1:
         return before
-    most = exp(min(50.0, max(0.0, seconds) * 0.693 / DOUBLES))
-    return min(before * most, max(before / most, wanted))
+    most = 2.0 ** min(50.0, max(0.0, seconds) / DOUBLES)
+    factor = min(before * most, max(before / most, wanted))
+    return factor if factor == wanted or abs(factor - before) >= STEP * before else before

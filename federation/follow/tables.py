@@ -1,4 +1,4 @@
-"""What a front door tells of its members and decisions, as tables for a terminal. Asks nothing.
+"""What a front door tells of its members, costs and decisions, as tables for a terminal. Asks nothing.
 
 The answers are somebody else's: what is missing or odd becomes an empty cell, and nothing steers the terminal.
 """
@@ -16,6 +16,10 @@ from rich.text import Text
 from federation.follow.display import strip_terminal_codes
 
 Told = dict[str, Any]
+COSTS = (
+    "In {currency}, in {month} until now. Launches: ready, and handed over after a plus. "
+    "Pace: the part of its weight that its budget leaves."
+)
 WHOLE = {"Member": 8, "State": 10}  # characters that a narrow terminal must not fold
 
 
@@ -37,6 +41,38 @@ def members_table(answer: Told) -> RenderableType:
         )
     note = "Weight: effective of configured. Share of launches: of the last minutes, of expected."
     return Group(table, Text(note, style="dim"))
+
+
+def costs_table(answer: Told) -> RenderableType:
+    """The answer of `/federation/v1/costs`."""
+    table = _table(
+        "Member",
+        "Cost",
+        "Cap",
+        "Launches",
+        "Session-hours",
+        "Builds",
+        "Per launch",
+        "Per session-hour",
+        "Pace",
+    )
+    reasons = []
+    for one in _dicts(answer.get("members")):
+        table.add_row(
+            _cell(one.get("name")),
+            _money(one.get("cost"), 2),
+            _money(one.get("cap"), 2),
+            _sum(one),
+            _money(one.get("session_hours"), 1),
+            _cell(one.get("builds")),
+            _money(one.get("per_launch"), 4),
+            _money(one.get("per_session_hour"), 4),
+            _percent(one.get("pace")),
+        )
+        if reason := _cell(one.get("pace_reason")).plain:
+            reasons.append(Text.assemble(_cell(one.get("name")), ": ", reason))
+    note = COSTS.format(currency=_cell(answer.get("currency")), month=_cell(answer.get("month")))
+    return Group(table, *reasons, Text(note, style="dim"))
 
 
 def explanation(answer: Told) -> RenderableType:
@@ -98,6 +134,18 @@ def _table(*columns: str) -> Table:
 
 def _of_both(part: Text, whole: Text) -> Text:
     return Text.assemble(part if part.plain else "–", " of ", whole)
+
+
+def _money(value: Any, digits: int) -> Text:
+    whole = isinstance(value, int | float) and not isinstance(value, bool)
+    return Text(f"{value:.{digits}f}") if whole else Text("–")
+
+
+def _sum(one: Told) -> Text:
+    """Launches that were ready and, where there were any, those handed over."""
+    handed = one.get("redirected")
+    launches = _cell(one.get("launches"))
+    return Text.assemble(launches, f" + {handed}") if isinstance(handed, int) and handed > 0 else launches
 
 
 def _percent(share: Any) -> Text:

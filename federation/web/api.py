@@ -99,6 +99,8 @@ def _member(view: MemberView, now: float) -> dict[str, Any]:
         "reason": view.reason if reason is None or not view.fit else reason,
         "weight": view.member.weight,
         "effective_weight": view.weight if reason is None else 0,
+        "pace": view.pacing.factor,
+        "pace_reason": view.pacing.reason,
         "seats": view.capacity,
         "free": view.free,
         "load": view.load,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.core.cost_exports import BadExport, Period, from_csv, from_json, lines, summed
+from federation.core.cost_exports import BadExport, Period, entries, from_csv, from_json, summed
 
 HEAD = "Account,Start Time,End Time,Cost\n"
 periods = st.lists(
@@ -81,8 +81,8 @@ def test_no_text_does_more_harm_than_to_be_refused(told: str) -> None:
 @given(periods)
 def test_sums_keep_every_cost_and_the_published_lines_are_sorted(found: list[Period]) -> None:
     assert sum(one.cost for one in summed(found)) == sum(one.cost for one in found)
-    told = list(lines(found, str))
-    starts = [float(one["start_time"]) for one in told]
+    told = list(entries(found))
+    starts = [one["start_time"] for one in told]
     assert starts == sorted(starts) and all(
         list(one) == ["version", "start_time", "end_time", "cost"] for one in told
     )

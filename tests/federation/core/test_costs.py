@@ -5,7 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.core.cost_exports import Period
-from federation.core.costs import Books, between, figures, flat, learn, monthly_periods, spending, spent
+from federation.core.costs import (
+    Books,
+    between,
+    daily,
+    figures,
+    flat,
+    learn,
+    monthly_periods,
+    spending,
+    spent,
+)
 from federation.core.ledger import Account, Served, document, read, session_hours
 from federation.core.model import MemberCosts
 from federation.core.months import DAY, month_named
@@ -21,7 +31,7 @@ served = st.builds(
 names = st.text(st.characters(codec="utf-8"), max_size=10)
 
 
-def daily(cost: float, first: int, last: int) -> tuple[Period, ...]:
+def each_day(cost: float, first: int, last: int) -> tuple[Period, ...]:
     start = NOVEMBER.start
     return tuple(Period(start + day * DAY, start + (day + 1) * DAY, cost) for day in range(first, last))
 
@@ -29,9 +39,21 @@ def daily(cost: float, first: int, last: int) -> tuple[Period, ...]:
 @given(st.floats(0, 40), st.floats(0, 40), st.floats(0, 40))
 def test_costs_of_parts_are_the_cost_of_the_whole(one: float, two: float, three: float) -> None:
     start, middle, end = (NOVEMBER.start + day * DAY for day in sorted((one, two, three)))
-    periods = (Period(NOVEMBER.start - DAY, NOVEMBER.end, 31.0), *daily(2.0, 3, 9))
+    periods = (Period(NOVEMBER.start - DAY, NOVEMBER.end, 31.0), *each_day(2.0, 3, 9))
     for cost in (lambda a, b: between(periods, a, b), lambda a, b: flat(300.0, a, b)):
         assert cost(start, middle) + cost(middle, end) == pytest.approx(cost(start, end), abs=1e-6)
+
+
+@given(
+    st.lists(
+        st.builds(
+            lambda start, length: Period(start, start + length, 5.0), st.floats(0, 9e5), st.floats(1, 9e5)
+        )
+    )
+)
+def test_the_cost_of_each_day_is_that_of_its_time(periods: list[Period]) -> None:
+    for day, cost in daily(periods, 2, 12).items():
+        assert cost == pytest.approx(between(periods, day * DAY, (day + 1) * DAY), abs=1e-9)
 
 
 def test_a_monthly_figure_is_spread_evenly_over_its_month() -> None:
@@ -44,9 +66,9 @@ def test_exports_count_where_they_tell_and_the_figure_elsewhere() -> None:
     now = NOVEMBER.start + 10 * DAY
     plain = Books(MemberCosts(monthly=300.0), (), Account())
     assert spent(plain, NOVEMBER, now) == (pytest.approx(100), 0)
-    both = Books(MemberCosts(monthly=300.0), daily(2.0, 2, 7), Account())
+    both = Books(MemberCosts(monthly=300.0), each_day(2.0, 2, 7), Account())
     assert spent(both, NOVEMBER, now) == (pytest.approx(2 * 10 + 5 * 2 + 3 * 10), 0)
-    assert spent(Books(None, daily(2.0, 2, 7), Account()), NOVEMBER, now) == (pytest.approx(10), 0)
+    assert spent(Books(None, each_day(2.0, 2, 7), Account()), NOVEMBER, now) == (pytest.approx(10), 0)
     assert spent(Books(None, (), Account()), NOVEMBER, now) == (None, 0)
 
 
@@ -73,7 +95,7 @@ def test_after_the_last_export_costs_are_estimated_as_launches_made_them() -> No
 def test_days_before_the_ledger_say_nothing_of_what_a_launch_costs() -> None:
     account = Account()
     account.add(Served(launches=5), NOVEMBER.start + 8 * DAY)
-    assert learn(Books(None, daily(2.0, 0, 10), account), NOVEMBER.start + 10 * DAY) is None
+    assert learn(Books(None, each_day(2.0, 0, 10), account), NOVEMBER.start + 10 * DAY) is None
     assert learn(Books(None, (), account), NOVEMBER.start + 10 * DAY) is None
 
 
@@ -83,7 +105,7 @@ def test_a_figure_is_published_for_months_that_are_over() -> None:
         account.add(Served(launches=1), month.start)
     books = Books(MemberCosts(monthly=31.0), (), account)
     assert list(monthly_periods(books, NOVEMBER.start + 1)) == [Period(OCTOBER.start, OCTOBER.end, 31.0)]
-    assert not list(monthly_periods(Books(books.costs, daily(1.0, 0, 1), account), NOVEMBER.start + 1))
+    assert not list(monthly_periods(Books(books.costs, each_day(1.0, 0, 1), account), NOVEMBER.start + 1))
 
 
 @given(st.integers(0, 500), st.floats(0, 1000))
@@ -131,5 +153,5 @@ def test_a_ledger_is_read_as_it_was_written(told: dict[str, list[tuple[Served, i
     ],
 )
 def test_what_is_no_ledger_is_refused(document: object) -> None:
-    with pytest.raises(ValueError, match="ledger|expected|is no"):
+    with pytest.raises(ValueError, match=r"ledger|expected|is no"):
         read(document)

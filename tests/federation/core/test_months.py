@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.core.months import day_name, day_named, day_of, month_named, month_of
+from federation.core.months import moment as shown
 
 moments = st.datetimes(datetime(1900, 1, 1), datetime(2400, 1, 1), timezones=st.just(UTC))
 
@@ -16,6 +17,7 @@ def test_days_and_months_are_those_of_the_calendar(moment: datetime) -> None:
     at = moment.timestamp()
     assert day_name(day_of(at)) == f"{moment:%Y-%m-%d}"
     assert day_named(f"{moment:%Y-%m-%d}") == day_of(at)
+    assert shown(at) == f"{moment.replace(microsecond=0).isoformat()}"
     month = month_of(at)
     assert month.name == f"{moment:%Y-%m}" and month == month_named(month.name)
     assert month.start == datetime(moment.year, moment.month, 1, tzinfo=UTC).timestamp()
