@@ -17,10 +17,15 @@ from federation.follow.display import strip_terminal_codes
 
 Told = dict[str, Any]
 COSTS = (
-    "In {currency}, in {month} until now. Launches: ready, and handed over after a plus. "
+    "In {currency}, in {month} until now. Launches: ready, and handed over after a plus. Hours: of sessions. "
     "Pace: the part of its weight that its budget leaves."
 )
-WHOLE = {"Member": 8, "State": 10}  # characters that a narrow terminal must not fold
+WHOLE = {
+    "Member": 8,
+    "State": 10,
+    "Launches": 8,
+    "Per launch": 10,
+}  # characters that a narrow terminal must not fold
 
 
 def members_table(answer: Told) -> RenderableType:
@@ -45,17 +50,7 @@ def members_table(answer: Told) -> RenderableType:
 
 def costs_table(answer: Told) -> RenderableType:
     """The answer of `/federation/v1/costs`."""
-    table = _table(
-        "Member",
-        "Cost",
-        "Cap",
-        "Launches",
-        "Session-hours",
-        "Builds",
-        "Per launch",
-        "Per session-hour",
-        "Pace",
-    )
+    table = _table("Member", "Cost", "Cap", "Launches", "Hours", "Builds", "Per launch", "Per hour", "Pace")
     reasons = []
     for one in _dicts(answer.get("members")):
         table.add_row(
