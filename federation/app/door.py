@@ -10,6 +10,8 @@ from pathlib import Path
 
 from aiohttp import web
 
+from federation.adapters.cloud_costs import CloudCostsFile
+from federation.adapters.cost_exports import ExportFolders
 from federation.adapters.decision_log import DecisionLog
 from federation.adapters.git_refs import FollowedRefs
 from federation.adapters.log import FactLog
@@ -18,6 +20,7 @@ from federation.adapters.probe import HttpProber
 from federation.adapters.prometheus import PrometheusSource
 from federation.adapters.scrape import MetricsScraper
 from federation.adapters.session_end import HttpSessionEnd
+from federation.adapters.state_file import StateFile
 from federation.adapters.store_file import FileStore
 from federation.adapters.store_memory import MemoryStore
 from federation.adapters.transport import open_session
@@ -27,10 +30,12 @@ from federation.core.facts import ConfigurationRefused, Fact, Listener, Reconfig
 from federation.core.policies import Dice
 from federation.core.rules import HealthRules, PrometheusRules, Settings
 from federation.service.canary import Canaries
+from federation.service.costs import Costs
 from federation.service.decisions import Decisions
 from federation.service.dispatch import Dispatcher
 from federation.service.heartbeat import heartbeat
 from federation.service.lately import RecentLaunches
+from federation.service.ledger import DonorsLedger
 from federation.service.monitor import Monitor
 from federation.service.patience import Patience
 from federation.service.pool import Pool
@@ -59,6 +64,10 @@ class FrontDoor:
         self.choices = RecentChoices(clock)
         self.lately = RecentLaunches(clock)
         self.metrics = FederationMetrics(self.pool, self.choices, clock, waiting=lambda: self.line.waiting)
+        self.ledger = DonorsLedger(self.pool, self.settings, clock, StateFile("ledger"), self.tell)
+        self.costs = Costs(
+            self.pool, self.ledger, self.settings, clock, ExportFolders(), CloudCostsFile(), self.tell
+        )
         self.refs = Refs(FollowedRefs(lambda: self.settings().refs), self.tell)
         self.dispatcher = Dispatcher(self.pool, self.settings, dice, self.refs)
         self.patience = Patience()
@@ -82,6 +91,7 @@ class FrontDoor:
             self.choices.listen,
             self.lately.listen,
             self.decisions.listen,
+            self.ledger.listen,
         ]
         self.pool.subscribe(self.tell)
         self._refused = ""
@@ -137,6 +147,8 @@ class FrontDoor:
             await held.enter_async_context(watch)
         await held.enter_async_context(heartbeat("heartbeat", self.pool.tick, self.tell))
         await held.enter_async_context(heartbeat("steering", self.steering.tick, self.tell))
+        for keeper in (self.ledger, self.costs, heartbeat("costs", self.costs.beat, self.tell)):
+            await held.enter_async_context(keeper)
 
     def _health(self) -> HealthRules:
         return self.settings().health

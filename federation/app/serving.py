@@ -16,13 +16,25 @@ from watchfiles import awatch
 from federation.adapters.clock import SystemClock
 from federation.adapters.log import http_logger
 from federation.adapters.metrics import make_registry, own_version
+from federation.adapters.metrics_costs import CostSeries
 from federation.app.door import FrontDoor
 from federation.core.facts import LoopFailed
 from federation.core.policies import Dice
 from federation.core.rules import Settings
 from federation.service.ports import Clock, Members
 from federation.settings import load
-from federation.web import api, badges, decisions, identity, launch, middleware, pages, status, steering
+from federation.web import (
+    api,
+    badges,
+    costs,
+    decisions,
+    identity,
+    launch,
+    middleware,
+    pages,
+    status,
+    steering,
+)
 from federation.web.front import FrontRunner
 from federation.web.keys import POOL, RUNNING, Running
 
@@ -47,10 +59,15 @@ def make_app(
     app[api.CHOICES] = door.choices
     app[api.LATELY] = door.lately
     app[api.STEERING] = door.steering
+    app[costs.COSTS] = door.costs
     app[identity.SESSIONS] = identity.Sessions()
     app.cleanup_ctx.append(door.at_work)
-    app.add_routes([*launch.routes(), *api.routes(), *decisions.routes(), *steering.routes()])
-    app.router.add_get("/metrics", make_aiohttp_handler(make_registry(door.metrics)))
+    app.add_routes(
+        [*launch.routes(), *api.routes(), *decisions.routes(), *steering.routes(), *costs.routes()]
+    )
+    registry = make_registry(door.metrics)
+    registry.register(CostSeries(door.costs))
+    app.router.add_get("/metrics", make_aiohttp_handler(registry))
     app.add_routes(pages_for_people())
     return app
 

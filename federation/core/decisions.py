@@ -80,6 +80,7 @@ def figures(candidate: Candidate, now: float) -> dict[str, Any]:
     return {
         **_brief(candidate),
         "effective_weight": view.weight,
+        "pace": view.pacing.factor,
         "load": view.load,
         "leases": view.leases,
         "capacity": view.capacity,

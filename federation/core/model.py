@@ -117,6 +117,14 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
+class Pacing:
+    """What budget pacing leaves of a member's weight, a factor above 0 and up to 1, and why."""
+
+    factor: float = 1.0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class MemberView:
     """An immutable snapshot of one member: all that routing, pages and metrics may know of it.
 
@@ -125,7 +133,7 @@ class MemberView:
     configuration; `capacity` the sessions it can really hold, as far as that is known. `leases` counts
     launches that were sent and are not visible in `seats` yet; `starting` those under way that wait for no build, of
     which it may have `intake` at once. `weight` is the operator's after evidence, free
-    seats and slow start. `lost` are the operations that it cannot do now. `refusal` says why it takes no
+    seats, slow start and pacing. `lost` are the operations that it cannot do now. `refusal` says why it takes no
     launch, None when it does.
     """
 
@@ -141,6 +149,7 @@ class MemberView:
     starting: int = 0
     intake: int | None = None
     weight: float = 0.0
+    pacing: Pacing = Pacing()
     capacity: int | None = None
     lost: frozenset[Operation] = frozenset()
     tally: Tally = Tally()

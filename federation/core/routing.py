@@ -312,6 +312,8 @@ def _note(case: _Case, index: int, place: int) -> str:
         notes.append(f"passed over: load {case.load(index)}, and affinity may give it {bound:g}")
     if place % _LATE == _HOLDER:
         notes.append(HOLDING)
+    if view.pacing.factor < 1:
+        notes.append(view.pacing.reason)
     return "; ".join(notes)
 
 

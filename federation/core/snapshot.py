@@ -132,13 +132,15 @@ def _bounds(
 
 def _sizes(views: Sequence[MemberView]) -> list[float]:
     """Seats, by the weight where they are not known. A member that comes back counts with the part of its size that
-    its weight has regained: its peers keep what they carry for it until it can."""
+    its weight has regained: its peers keep what they carry for it until it can. So they do for one that is paced."""
     known = [view for view in views if view.capacity is not None]
     weight = sum(view.member.weight for view in known)
     seats = sum(view.capacity or 0 for view in known)
     each = seats / weight if weight > 0 and seats > 0 else 1.0
     return [
-        (view.member.weight * each if view.capacity is None else view.capacity) * _regained(view)
+        (view.member.weight * each if view.capacity is None else view.capacity)
+        * _regained(view)
+        * view.pacing.factor
         for view in views
     ]
 
@@ -146,7 +148,7 @@ def _sizes(views: Sequence[MemberView]) -> list[float]:
 def _regained(view: MemberView) -> float:
     if view.state not in RETURNING or view.member.weight <= 0:
         return 1.0
-    return min(1.0, view.weight / view.member.weight)
+    return min(1.0, view.weight / (view.member.weight * view.pacing.factor))
 
 
 def _floor(view: MemberView, size: float) -> int:

@@ -11,7 +11,8 @@ from rich.text import Text
 from federation.follow.display import strip_terminal_codes
 
 Told = dict[str, Any]
-WHOLE = {"Member": 8, "State": 10}  # characters that a narrow terminal must not fold
+# Characters that a narrow terminal must not fold.
+WHOLE = {"Member": 8, "State": 10, "Launches": 8, "Per launch": 10}
 
 
 def table(*columns: str) -> Table:
@@ -27,6 +28,10 @@ def cell(value: Any) -> Text:
     if isinstance(value, int | float):
         return Text(f"{value:.3g}" if isinstance(value, float) else str(value))
     return strip_terminal_codes(" ".join(str(value).split()))
+
+
+def percent(share: Any) -> Text:
+    return Text(f"{100 * share:.0f} %") if isinstance(share, int | float) else Text()
 
 
 def as_dicts(told: Any) -> list[Told]:

@@ -1,4 +1,4 @@
-"""What a front door tells of its members and decisions, as tables for a terminal. Asks nothing.
+"""What a front door tells of its members, costs and decisions, as tables for a terminal. Asks nothing.
 
 The answers are somebody else's: what is missing or odd becomes an empty cell, and nothing steers the terminal.
 """
@@ -6,7 +6,6 @@ The answers are somebody else's: what is missing or odd becomes an empty cell, a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -16,6 +15,7 @@ from federation.follow.cells import Told
 from federation.follow.cells import as_dict as _dict
 from federation.follow.cells import as_dicts as _dicts
 from federation.follow.cells import cell as _cell
+from federation.follow.cells import percent as _percent
 from federation.follow.cells import table as _table
 
 
@@ -91,7 +91,3 @@ def _signals(signals: Told) -> Iterator[Text]:
 
 def _of_both(part: Text, whole: Text) -> Text:
     return Text.assemble(part if part.plain else "–", " of ", whole)
-
-
-def _percent(share: Any) -> Text:
-    return Text(f"{100 * share:.0f} %") if isinstance(share, int | float) else Text()

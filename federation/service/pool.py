@@ -24,7 +24,7 @@ from federation.core.facts import (
     StateChanged,
 )
 from federation.core.health import Event, Standing, doubtful, overdue, step
-from federation.core.model import TAKING, Member, MemberView, Signal, State
+from federation.core.model import TAKING, Member, MemberView, Pacing, Signal, State
 from federation.core.policies import Dice
 from federation.core.rules import Settings
 from federation.core.snapshot import Snapshot, snapshot
@@ -116,6 +116,13 @@ class Pool:
         self._jury.counted(seat, good, bad, now)
         self._renewed(seat)
         self._stir()
+
+    def pace(self, name: str, pacing: Pacing) -> None:
+        """What budget pacing leaves of this member's weight from now on."""
+        seat = self._seats.get(name)
+        if seat is not None and seat.pacing != pacing:
+            seat.pacing = pacing
+            self._renewed(seat)
 
     def listen(self, fact: Fact) -> None:
         """A listener for how launches end."""

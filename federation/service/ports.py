@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
+from federation.core.cost_exports import Period
 from federation.core.counters import Counts
 from federation.core.model import Check, Launch, Member, MemberView, Operation, Seats, Signal, nothing
 from federation.core.snapshot import Snapshot
@@ -168,6 +169,25 @@ class OverrideStore(Protocol):
 
     async def changes(self, before: int | None, limit: int) -> tuple[Change, ...]:
         """The last changes, newest first; with `before`, those before the one with this id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What the cost exports of one member tell. `problems` are the files that were not understood, in words."""
+
+    periods: tuple[Period, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+class CostExports(Protocol):
+    async def read(self, folder: str) -> Exported:
+        """What this folder holds now. Each step of it is bounded in time. Never raises: a file that is bad counts as
+        it did when it was last good, or not at all."""
+
+
+class CloudCosts(Protocol):
+    async def publish(self, path: str, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Writes these as lines of JSON in place of the file before: whole, or not at all. Raises OSError."""
 
 
 class Patience(Protocol):

@@ -13,7 +13,17 @@ from federation.core import seats as seating
 from federation.core import signals as figures
 from federation.core.evidence import WELL, Evidence, tally
 from federation.core.health import Standing
-from federation.core.model import Check, Member, MemberView, Operation, Seats, Signal, State, nothing
+from federation.core.model import (
+    Check,
+    Member,
+    MemberView,
+    Operation,
+    Pacing,
+    Seats,
+    Signal,
+    State,
+    nothing,
+)
 from federation.core.routing import refusal
 from federation.core.rules import Settings
 from federation.core.saved import Kept, seats_now
@@ -59,6 +69,7 @@ class Seat:
         self.intake = intake.FIRST  # launches that it may start at once
         self.rested = now  # when the intake last changed by time alone
         self.factor = 1.0  # in use now; it follows what is computed with a dead band
+        self.pacing = Pacing()
         self.view = MemberView(member, since=now)
 
     def strained(self, settings: Settings, now: float) -> str | None:
@@ -141,13 +152,15 @@ class Seat:
             tally=tally(self.evidence, now),
             signals=self.signals,
             weight=0.0,
+            pacing=self.pacing,
         )
         computed = self._factor(view, settings, now) * influence.factor
         self.factor = weights.settled(self.factor, computed)
         self.headroom = seating.headroom(
             settings.policy.headroom, self.inflow, settings.health.interval, capacity
         )
-        view = replace(view, weight=self.member.weight * self.factor if view.fit else 0.0)
+        weight = self.member.weight * self.factor * self.pacing.factor
+        view = replace(view, weight=weight if view.fit else 0.0)
         asked = view
         if state is State.TRIAL:  # its one launch is under way even when its numbers show it already
             asked = replace(view, leases=max(view.leases, self.ledger.under_way))

@@ -114,6 +114,8 @@ def _member(view: MemberView, now: float) -> dict[str, Any]:
         "since": view.since,
         "reason": view.reason if reason is None or not view.fit else reason,
         "effective_weight": view.weight if reason is None else 0,
+        "pace": view.pacing.factor,
+        "pace_reason": view.pacing.reason,
         "seats": view.capacity,
         "free": view.free,
         "load": view.load,

@@ -45,7 +45,7 @@ def door_of(folder: Path, name: str) -> Path:
 
 def told_once(path: str) -> bool:
     """Whether this is told by the captain for the whole front door."""
-    return path in ("/metrics", "/status") or path.startswith("/federation/")
+    return path in ("/metrics", "/status") or path.startswith(("/federation/", "/archive"))
 
 
 @web.middleware

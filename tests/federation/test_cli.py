@@ -199,7 +199,7 @@ def test_a_question_about_nobody_is_usage(door: str) -> None:
     assert run("explain", "svn/u/r").exit_code == 2
 
 
-@pytest.mark.parametrize("command", [["members"], ["explain", "gh/u/r/HEAD"]])
+@pytest.mark.parametrize("command", [["members"], ["costs"], ["explain", "gh/u/r/HEAD"]])
 def test_asking_nobody_has_its_own_code(command: list[str], unused_tcp_port: int) -> None:
     url = f"http://127.0.0.1:{unused_tcp_port}"
     result = run(*command, "--front-door", url)
@@ -219,5 +219,5 @@ def test_help_names_the_commands_of_this_version() -> None:
         env={**os.environ, "COLUMNS": "100"},
         check=True,
     )
-    for command in ("up", "serve", "launch", "explain", "members", "check-config", "print-schema"):
+    for command in ("up", "serve", "launch", "explain", "members", "costs", "check-config", "print-schema"):
         assert command in done.stdout

@@ -11,9 +11,10 @@ from aiohttp.test_utils import TestServer
 from door_stage import Door, StockMember
 from rich.console import Console, RenderableType
 
-from federation.core.model import Member
+from federation.core.model import Member, MemberCosts
 from federation.follow import ask as asking
 from federation.follow.ask import Refused, ask
+from federation.follow.costs import costs_table
 from federation.follow.stream import Unreachable
 from federation.follow.tables import explanation, members_table
 
@@ -49,6 +50,20 @@ async def test_members_are_a_table(members: Pair) -> None:
         assert cell in alpha
     for cell in ("ejected", "0 of 1", "0 % of 0 %", "refused the connection"):
         assert cell in dead
+
+
+async def test_costs_are_a_table(members: Pair) -> None:
+    fee = members[0].configured(costs=MemberCosts(monthly=300.0, cap=400.0))
+    async with Door(fee, members[1].configured()) as door:
+        text = printed(costs_table(await ask(str(door.url), "/federation/v1/costs")))
+    assert "400.00" in text and "100 %" in text and "In USD" in text
+    answer = {
+        "members": [
+            {"name": "a\x1b[2J", "pace": 0.62, "pace_reason": "paced", "redirected": 3, "launches": 2}
+        ]
+    }
+    text = printed(costs_table(answer))
+    assert "62 %" in text and "2 + 3" in text and "a: paced" in text and "\x1b" not in text
 
 
 async def test_an_explanation_says_where_and_why_not_elsewhere(members: Pair) -> None:
@@ -91,6 +106,7 @@ async def test_nobody_there_is_told(unused_tcp_port: int) -> None:
 @pytest.mark.parametrize("odd", [None, 7, "x", [1], {"name": 1}, [{"name": None, "share": 3, "tally": []}]])
 def test_odd_answers_make_empty_cells(odd: object) -> None:
     printed(members_table({"members": odd}))
+    printed(costs_table({"members": odd}))
     printed(explanation({"candidates": odd, "exclusions": odd, "asked": odd, "why": odd}))
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pool_stage import Stage, member
 
-from federation.core.model import Seats, Signal, State
+from federation.core.model import Pacing, Seats, Signal, State
 from federation.service.leases import LINGER
 
 
@@ -102,3 +104,24 @@ def test_the_seats_that_signals_tell_count_when_health_tells_none() -> None:
     stage.looks()
     stage.later(stage.settings.prometheus.max_age + 1)
     assert stage.view("a").seats is None
+
+
+def test_a_paced_member_is_relieved_even_when_the_others_are_busy() -> None:
+    stage = Stage(member("alpha", seats=100), member("beta", seats=100))
+    stage.pool.pace("alpha", Pacing(0.1, "paced to its budget: 10 %"))
+    stage.looks({"alpha": Seats(5, 100), "beta": Seats(60, 100)})
+    keys = [f"gh/r/{number}" for number in range(50)]
+    assert [stage.chosen(key) for key in keys].count("beta") > 35
+    stage.looks({"alpha": Seats(5, 100), "beta": Seats(100, 100)})  # capacity comes first
+    assert {stage.chosen(key) for key in keys} == {"alpha"}
+
+
+def test_a_pace_is_part_of_the_weight_and_stays_over_a_new_configuration() -> None:
+    stage = Stage(member("alpha", 4.0), member("beta"))
+    stage.pool.pace("alpha", Pacing(0.5, "paced"))
+    stage.pool.pace("nobody", Pacing(0.5, "paced"))
+    assert stage.view("alpha").weight == 2.0
+    stage.pool.configure(replace(stage.settings, members=(member("alpha", 6.0), member("beta"))))
+    assert (stage.view("alpha").weight, stage.view("alpha").pacing.reason) == (3.0, "paced")
+    stage.pool.pace("alpha", Pacing())
+    assert stage.view("alpha").weight == 6.0
