@@ -17,6 +17,7 @@ from federation.adapters.clock import SystemClock
 from federation.adapters.log import http_logger
 from federation.adapters.metrics import make_registry, own_version
 from federation.app.door import FrontDoor
+from federation.app.live import add_live_events
 from federation.core.facts import LoopFailed
 from federation.core.policies import Dice
 from federation.core.rules import Settings
@@ -50,6 +51,7 @@ def make_app(
     app[identity.SESSIONS] = identity.Sessions()
     app.cleanup_ctx.append(door.at_work)
     app.add_routes([*launch.routes(), *api.routes(), *decisions.routes(), *steering.routes()])
+    add_live_events(app, door)
     app.router.add_get("/metrics", make_aiohttp_handler(make_registry(door.metrics)))
     app.add_routes(pages_for_people())
     return app
