@@ -113,6 +113,17 @@ def test_who_comes_later_gets_the_members_as_they_are_then(live: Live, members: 
         assert told(early) == []
 
 
+def test_after_a_while_without_listeners_the_first_one_gets_what_is_true_then(
+    live: Live, members: Members
+) -> None:
+    with live.public.listening() as first:
+        assert states(first) == ["healthy"]
+    members.state = "ejected"
+    beat(live, members)
+    with live.public.listening() as second:
+        assert states(second) == ["ejected"]
+
+
 def test_who_reads_slowly_skips_to_the_newest_and_hears_what_was_missed(live: Live, members: Members) -> None:
     with live.public.listening() as slow:
         told(slow)
