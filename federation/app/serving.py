@@ -23,7 +23,18 @@ from federation.core.policies import Dice
 from federation.core.rules import Settings
 from federation.service.ports import Clock, Members
 from federation.settings import load
-from federation.web import api, badges, decisions, identity, launch, middleware, pages, status, steering
+from federation.web import (
+    api,
+    badges,
+    decisions,
+    identity,
+    launch,
+    middleware,
+    openapi,
+    pages,
+    status,
+    steering,
+)
 from federation.web.front import FrontRunner
 from federation.web.keys import POOL, RUNNING, Running
 
@@ -50,7 +61,7 @@ def make_app(
     app[api.STEERING] = door.steering
     app[identity.SESSIONS] = identity.Sessions()
     app.cleanup_ctx.append(door.at_work)
-    app.add_routes([*launch.routes(), *api.routes(), *decisions.routes(), *steering.routes()])
+    app.add_routes([*launch.routes(), *api.routes(), *decisions.routes(), *steering.routes(), *openapi.routes()])
     add_live_events(app, door)
     app.router.add_get("/metrics", make_aiohttp_handler(make_registry(door.metrics)))
     app.add_routes(pages_for_people())

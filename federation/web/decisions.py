@@ -10,7 +10,7 @@ from aiohttp import web
 from federation.core import decisions as shapes
 from federation.core.errors import LaunchError
 from federation.core.facts import Outcome
-from federation.core.launchkey import parse_spec, shown, take_member
+from federation.core.launchkey import LONGEST_SPEC, parse_spec, shown, take_member
 from federation.core.model import Decision
 from federation.core.told import text
 from federation.service.decisions import Decisions
@@ -26,6 +26,7 @@ MOST = 200  # launches in one answer
 USUAL = 50
 OUTCOMES = (*(outcome.value for outcome in Outcome if outcome is not Outcome.LOST), shapes.UNDER_WAY)
 PARAMETERS = ("id", "spec", "member", "outcome", "before", "limit")
+LONGEST = {"spec": 500, "member": 63}  # characters of what is looked for; a member's name has no more
 SPEC_EXPECTED = "a launch, written provider/…/ref"
 _LARGEST = 2**53  # whole in JavaScript too
 
@@ -70,6 +71,8 @@ async def explain(request: web.Request) -> web.Response:
     spec, _, query = request.query.get("spec", "").partition("?")
     name = request.query.get("member", "")
     try:
+        if len(spec) > LONGEST_SPEC:
+            raise BadParameter("spec", spec, f"at most {LONGEST_SPEC} characters")
         launch = parse_spec(spec)
         if name and request.app[POOL].view(name) is None:
             known = ", ".join(view.member.name for view in request.app[POOL].views())
@@ -111,6 +114,8 @@ def _asked(query: Mapping[str, str]) -> dict[str, str]:
     for key, value in query.items():
         if key not in PARAMETERS:
             raise BadParameter(text(key), value, f"one of the parameters {', '.join(PARAMETERS)}")
+        if len(value) > (most := LONGEST.get(key, len(value))):
+            raise BadParameter(key, value, f"at most {most} characters")
     return {key: value for key, value in query.items() if value}
 
 
