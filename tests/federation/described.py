@@ -6,7 +6,7 @@ from copy import deepcopy
 from typing import Any
 
 import orjson
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 
 from federation.web.openapi import document
 
