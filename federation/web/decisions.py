@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from aiohttp import web
+from multidict import MultiMapping
 
 from federation.core import decisions as shapes
 from federation.core.errors import LaunchError
@@ -71,6 +72,7 @@ async def explain(request: web.Request) -> web.Response:
     spec, _, query = request.query.get("spec", "").partition("?")
     name = request.query.get("member", "")
     try:
+        once(request.query)
         if len(spec) > LONGEST_SPEC:
             raise BadParameter("spec", spec, f"at most {LONGEST_SPEC} characters")
         launch = parse_spec(spec)
@@ -109,8 +111,16 @@ def _one(request: web.Request, id: int, name: str) -> web.Response:
     return answer({"decisions": [told], "next": None})
 
 
-def _asked(query: Mapping[str, str]) -> dict[str, str]:
+def once(query: MultiMapping[str]) -> None:
+    """Refuses a parameter that is there more than once: nobody knows which of them is meant."""
+    for key in query:
+        if len(query.getall(key)) > 1:
+            raise BadParameter(text(key), " ".join(query.getall(key)), "one value")
+
+
+def _asked(query: MultiMapping[str]) -> dict[str, str]:
     """The parameters that hold something. A misspelt one would be answered with too much."""
+    once(query)
     for key, value in query.items():
         if key not in PARAMETERS:
             raise BadParameter(text(key), value, f"one of the parameters {', '.join(PARAMETERS)}")

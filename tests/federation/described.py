@@ -24,11 +24,12 @@ COMING = {
     "/federation/v1/incidents/{id}/report",
     "/federation/v1/history",
     "/federation/v1/costs",
+    "/federation/v1/ledger",
     "/status.json",
     "/archive/index.jsonl",
 }
 # Likewise, by schema: keys.
-COMING_KEYS = {"Member": ("configured_weight", "override")}
+COMING_KEYS = {"Member": ("configured_weight", "override", "pace", "pace_reason")}
 
 
 def described() -> Any:
@@ -69,5 +70,6 @@ def faults(instance: object, schema: str) -> list[str]:
     """What of this is not as the schema of this name says."""
     whole = {"$ref": f"#/components/schemas/{schema}", "components": strictly()["components"]}
     return [
-        f"{error.json_path}: {error.message}" for error in Draft202012Validator(whole).iter_errors(instance)
+        f"{error.instance_path}: {error.message}"
+        for error in Draft202012Validator(whole).iter_errors(instance)
     ]
