@@ -61,7 +61,9 @@ def make_app(
     app[api.STEERING] = door.steering
     app[identity.SESSIONS] = identity.Sessions()
     app.cleanup_ctx.append(door.at_work)
-    app.add_routes([*launch.routes(), *api.routes(), *decisions.routes(), *steering.routes(), *openapi.routes()])
+    app.add_routes(
+        [*launch.routes(), *api.routes(), *decisions.routes(), *steering.routes(), *openapi.routes()]
+    )
     add_live_events(app, door)
     app.router.add_get("/metrics", make_aiohttp_handler(make_registry(door.metrics)))
     app.add_routes(pages_for_people())

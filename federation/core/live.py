@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from federation.core.audit import told
 from federation.core.facts import Steered
-from federation.core.steering import NOTHING_SET, Override, Word
-from federation.core.told import text
 
 MEMBERS = "members"
 DECISION = "decision"
@@ -46,22 +45,8 @@ def steered(fact: Steered) -> dict[str, Any]:
     return {
         "at": round(fact.at, 3),
         "member": fact.member,
-        "by": text(fact.by),
-        "before": _override(fact.before),
-        "after": _override(fact.after),
-        "reason": text(fact.reason),
+        "by": fact.by,
+        "before": told(fact.before),
+        "after": told(fact.after),
+        "reason": fact.reason,
     }
-
-
-def _override(override: Override) -> dict[str, Any] | None:
-    if override == NOTHING_SET:
-        return None
-    weighted, drained = override.weighted, override.drained
-    return {
-        "weight": None if weighted is None else {"value": override.weight, **_word(weighted)},
-        "drained": None if drained is None else _word(drained),
-    }
-
-
-def _word(word: Word) -> dict[str, Any]:
-    return {"by": text(word.by), "reason": text(word.reason), "at": word.at, "until": word.until}

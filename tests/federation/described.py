@@ -16,9 +16,7 @@ STREAM = "text/event-stream"
 
 # Described, and of a part that has yet to come: the address, without which nothing can be tried.
 COMING = {
-    "/federation/v1/members/{name}",
     "/federation/v1/members/{name}/launch",
-    "/federation/v1/audit",
     "/federation/v1/incidents",
     "/federation/v1/incidents/{id}",
     "/federation/v1/incidents/{id}/report",
@@ -29,7 +27,7 @@ COMING = {
     "/archive/index.jsonl",
 }
 # Likewise, by schema: keys.
-COMING_KEYS = {"Member": ("configured_weight", "override", "pace", "pace_reason")}
+COMING_KEYS = {"Member": ("pace", "pace_reason")}
 
 
 def described() -> Any:

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from described import BELOW, COMING
+from described import COMING
 from door_stage import Door, StockMember
 
 from federation.core.rules import Operator, Role
@@ -16,8 +16,8 @@ from federation.web.identity import digest
 
 PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-TO_COME = [path.partition("{")[0] for path in COMING if path.startswith(BELOW)]
-READY = [block for block in COMMANDS if not any(path in block for path in TO_COME)]
+TO_COME = [re.sub(r"\{.*?\}", r'[^/?"\\s]+', path) + r'(?=[?"\s])' for path in COMING]
+READY = [block for block in COMMANDS if not any(re.search(path, block) for path in TO_COME)]
 ANN = Operator("ann", Role.OPERATOR, (digest("secret"),))
 
 

@@ -13,10 +13,8 @@ from described import BELOW, COMING, VERBS, described, faults, to_be_tried
 from door_stage import Door, StockMember, event, plays
 from heard import Heard
 
-from federation.core.facts import Steered
 from federation.core.model import Member
 from federation.core.rules import Operator, Role
-from federation.core.steering import Override, Word
 from federation.web.identity import digest
 
 Pair = tuple[StockMember, StockMember]
@@ -130,10 +128,14 @@ async def test_the_documents_of_events_are_described(door: Door) -> None:
         told = {"members": await stream.next("members")}
         for number in range(12):  # two more than are told in a second
             await door.launch(f"/build/gh/u/r{number}/HEAD")
-        set_by_ann = Override(weight=2.0, weighted=Word("ann", "more", 5.0, 9.0))
-        door.door.tell(Steered("alpha", "ann", Override(), set_by_ann, "more", 5.0))
+        edit, headers = {"weight": 2, "reason": "more"}, {**TOKEN, "If-Match": "*"}
+        async with door.session.patch(
+            f"{door.url}{BELOW}/members/alpha", json=edit, headers=headers
+        ) as edited:
+            assert edited.status == 200
         for name in ("decision", "steered", "left_out"):
             told[name] = await stream.next(name)
+    assert (told["steered"]["by"], told["steered"]["after"]["weight"]["value"]) == ("ann", 2)
     assert {name: faults(document, schemas[name]) for name, document in told.items()} == {
         name: [] for name in told
     }
@@ -150,15 +152,16 @@ async def test_errors_of_programs_addresses_are_documents_whatever_is_accepted(m
 
 
 async def test_what_is_looked_for_is_bounded_and_said_once(members: Pair) -> None:
-    async with Door(members[0].configured()) as door:
+    async with Door(members[0].configured(), operators=(ANN,)) as door:
         for path, key in (
             (f"decisions?spec={'x' * 501}", "spec"),
             (f"decisions?member={'x' * 64}", "member"),
             (f"explain?spec=gh/{'x' * 2046}", "spec"),
             ("explain?spec=gh/a/b/c&spec=gh/a/b/d", "spec"),
             ("decisions?limit=5&limit=", "limit"),
+            ("audit?before=&before=1", "before"),
         ):
-            async with door.ask(f"{BELOW}/{path}") as answer:
+            async with door.ask(f"{BELOW}/{path}", headers=TOKEN) as answer:
                 told = await answer.json()
                 assert answer.status == 400 and told["key"] == key
                 assert told["expected"].startswith(("at most", "one value"))
