@@ -18,6 +18,7 @@ from federation.adapters.log import http_logger
 from federation.adapters.metrics import make_registry, own_version
 from federation.adapters.metrics_costs import CostSeries
 from federation.app.door import FrontDoor
+from federation.app.live import add_live_events
 from federation.core.facts import LoopFailed
 from federation.core.policies import Dice
 from federation.core.rules import Settings
@@ -31,6 +32,7 @@ from federation.web import (
     identity,
     launch,
     middleware,
+    openapi,
     pages,
     status,
     steering,
@@ -63,8 +65,16 @@ def make_app(
     app[identity.SESSIONS] = identity.Sessions()
     app.cleanup_ctx.append(door.at_work)
     app.add_routes(
-        [*launch.routes(), *api.routes(), *decisions.routes(), *steering.routes(), *costs.routes()]
+        [
+            *launch.routes(),
+            *api.routes(),
+            *steering.routes(),
+            *decisions.routes(),
+            *costs.routes(),
+            *openapi.routes(),
+        ]
     )
+    add_live_events(app, door)
     registry = make_registry(door.metrics)
     registry.register(CostSeries(door.costs))
     app.router.add_get("/metrics", make_aiohttp_handler(registry))

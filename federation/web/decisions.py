@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from aiohttp import web
+from multidict import MultiMapping
 
 from federation.core import decisions as shapes
 from federation.core.errors import LaunchError
 from federation.core.facts import Outcome
-from federation.core.launchkey import parse_spec, shown, take_member
+from federation.core.launchkey import LONGEST_SPEC, parse_spec, shown, take_member
 from federation.core.model import Decision
 from federation.core.told import text
 from federation.service.decisions import Decisions
@@ -26,6 +27,7 @@ MOST = 200  # launches in one answer
 USUAL = 50
 OUTCOMES = (*(outcome.value for outcome in Outcome if outcome is not Outcome.LOST), shapes.UNDER_WAY)
 PARAMETERS = ("id", "spec", "member", "outcome", "before", "limit")
+LONGEST = {"spec": 500, "member": 63}  # characters of what is looked for; a member's name has no more
 SPEC_EXPECTED = "a launch, written provider/…/ref"
 _LARGEST = 2**53  # whole in JavaScript too
 
@@ -70,6 +72,9 @@ async def explain(request: web.Request) -> web.Response:
     spec, _, query = request.query.get("spec", "").partition("?")
     name = request.query.get("member", "")
     try:
+        once(request.query)
+        if len(spec) > LONGEST_SPEC:
+            raise BadParameter("spec", spec, f"at most {LONGEST_SPEC} characters")
         launch = parse_spec(spec)
         if name and request.app[POOL].view(name) is None:
             known = ", ".join(view.member.name for view in request.app[POOL].views())
@@ -106,11 +111,21 @@ def _one(request: web.Request, id: int, name: str) -> web.Response:
     return answer({"decisions": [told], "next": None})
 
 
-def _asked(query: Mapping[str, str]) -> dict[str, str]:
+def once(query: MultiMapping[str]) -> None:
+    """Refuses a parameter that is there more than once: nobody knows which of them is meant."""
+    for key in query:
+        if len(query.getall(key)) > 1:
+            raise BadParameter(text(key), " ".join(query.getall(key)), "one value")
+
+
+def _asked(query: MultiMapping[str]) -> dict[str, str]:
     """The parameters that hold something. A misspelt one would be answered with too much."""
+    once(query)
     for key, value in query.items():
         if key not in PARAMETERS:
             raise BadParameter(text(key), value, f"one of the parameters {', '.join(PARAMETERS)}")
+        if len(value) > (most := LONGEST.get(key, len(value))):
+            raise BadParameter(key, value, f"at most {most} characters")
     return {key: value for key, value in query.items() if value}
 
 

@@ -136,17 +136,17 @@ async def _send_all(request: web.Request, response: web.StreamResponse, listener
     while not listener.over:
         stretch = listener.next()
         if stretch.events:
-            await _write(request, response, _frames(listener.id, stretch))
+            await write(request, response, _frames(listener.id, stretch))
             listener.took(stretch)
             continue
         try:
             async with asyncio.timeout(KEEPALIVE_EVERY):
                 await listener.news()
         except TimeoutError:
-            await _write(request, response, KEEPALIVE)
+            await write(request, response, KEEPALIVE)
 
 
-async def _write(request: web.Request, response: web.StreamResponse, data: bytes) -> None:
+async def write(request: web.Request, response: web.StreamResponse, data: bytes) -> None:
     """Raises ConnectionResetError for a visitor who has left, and makes one who reads nothing leave."""
     try:
         async with asyncio.timeout(STALLED):

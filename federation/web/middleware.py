@@ -47,14 +47,15 @@ async def addressed(request: web.Request, handler: Handler) -> web.StreamRespons
 
 @web.middleware
 async def plain_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """HTTP errors as JSON for programs and as a line of text for the rest; redirects stay what they are."""
+    """HTTP errors as JSON for programs and as a line of text for the rest; redirects stay what they are. What is below
+    `/federation/` is for programs alone."""
     try:
         return await handler(request)
     except web.HTTPException as error:
         if error.status < 400:
             raise
         message = error.reason
-        if "json" in request.headers.get("Accept", ""):
+        if "json" in request.headers.get("Accept", "") or request.path.startswith("/federation/"):
             body, kind = orjson.dumps({"status": error.status, "message": message}), "application/json"
         else:
             body, kind = f"{error.status}: {message}\n".encode(), "text/plain"

@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 from aiohttp import ETag, hdrs, web
+from multidict import MultiMapping
 
 from federation.core.audit import change_told
 from federation.core.rules import Role
@@ -21,7 +22,7 @@ from federation.core.steering import LASTING, Drain, Edit, Undrain, Unweigh, Wei
 from federation.service.steering import ChangedMeanwhile, NoSuchMember, Signature
 from federation.web.api import CLOCK, STEERING, answer, for_whom, members_document
 from federation.web.cors import open_to_all
-from federation.web.decisions import BadParameter, whole
+from federation.web.decisions import BadParameter, once, whole
 from federation.web.identity import NotAllowed, identify, required
 from federation.web.keys import POOL
 from federation.web.private import private
@@ -178,7 +179,8 @@ def _text(told: Mapping[str, Any], key: str) -> str:
     return value.strip()
 
 
-def _page(query: Mapping[str, str]) -> tuple[int | None, int]:
+def _page(query: MultiMapping[str]) -> tuple[int | None, int]:
+    once(query)
     for key in query:
         if key not in ("before", "limit"):
             raise BadParameter(key[:100], query[key], "one of the parameters before, limit")
