@@ -45,7 +45,7 @@ class FederationMetrics(Collector):
         names = [view.member.name for view in views]
         yield from member_series(views, self._recent.counts(), now)
         yield from certificate_series(names, self.sights.certificates())
-        yield from override_series(names, self.sights.overrides(), now)
+        yield from override_series(names, self.sights.override, now)
         yield from self._changes.collect(names)
         yield from self._choices.collect(names)
         yield from self._launches.collect(names)

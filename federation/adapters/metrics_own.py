@@ -13,7 +13,7 @@ from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from federation.adapters.counted import Counts, counter
 from federation.core.facts import BlindnessChanged, ConfigurationRefused, Fact, LoopFailed, Reconfigured
 from federation.core.rules import Settings
-from federation.core.steering import Overrides
+from federation.core.steering import NOTHING_SET, Override
 from federation.service.ports import Line
 
 
@@ -22,7 +22,8 @@ class Sights:
     """Where the figures are that no fact tells; each is asked for at every scrape and must cost next to nothing.
 
     `workers` are those that are wanted and those that serve, `incidents` the open ones by kind, `certificates` when
-    each member's ends, in seconds since the epoch. `refused` tells that the configuration's file cannot be used.
+    each member's ends, in seconds since the epoch, `override` what is set for a member. `refused` tells that the
+    configuration's file cannot be used.
     """
 
     settings: Callable[[], Settings]
@@ -30,7 +31,7 @@ class Sights:
     refused: Callable[[], bool] = lambda: False
     workers: Callable[[], tuple[int, int]] = lambda: (1, 1)
     certificates: Callable[[], Mapping[str, float]] = dict
-    overrides: Callable[[], Overrides] = dict
+    override: Callable[[str], Override] = lambda member: NOTHING_SET
     incidents: Callable[[], Mapping[str, int]] = dict
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from federation.adapters.counted import Counts, counter, of
 from federation.core.facts import Fact, Steered
-from federation.core.steering import NOTHING_SET, Overrides
+from federation.core.steering import Override
 
 WEIGHT, DRAINED, ENDED = ("weight",), ("drained",), ("ended",)
 
 
-def override_series(names: list[str], overrides: Overrides, now: float) -> Iterator[Metric]:
+def override_series(names: list[str], override: Callable[[str], Override], now: float) -> Iterator[Metric]:
     """What stands in place of the configuration of these members at this time, in seconds since the epoch."""
     family = GaugeMetricFamily(
         "federation_member_overridden",
@@ -22,9 +22,9 @@ def override_series(names: list[str], overrides: Overrides, now: float) -> Itera
         labels=["member", "what"],
     )
     for name in names:
-        override = overrides.get(name, NOTHING_SET).now(now)
-        family.add_metric([name, *WEIGHT], float(override.weighted is not None))
-        family.add_metric([name, *DRAINED], float(override.drained is not None))
+        standing = override(name).now(now)
+        family.add_metric([name, *WEIGHT], float(standing.weighted is not None))
+        family.add_metric([name, *DRAINED], float(standing.drained is not None))
     yield family
 
 

@@ -25,6 +25,13 @@ class Judgement(StrEnum):
     NOT_OURS = "not_ours"  # the repository's or the visitor's own, or not seen
 
 
+def judgement(end: LaunchEnded) -> Judgement:
+    """The one rule by which pages, metrics and promises count launches."""
+    if end.outcome is Outcome.READY:
+        return Judgement.GOOD
+    return Judgement.BAD if counts_against_us(end) else Judgement.NOT_OURS
+
+
 @dataclass(frozen=True, slots=True)
 class Lately:
     """Launches that ended. `good` were ready, `bad` failed by a fault of the federation; `p50` and `p95` are
@@ -41,13 +48,6 @@ class Lately:
         """The share that visitors got what they came for, of 1; None when none tells."""
         told = self.good + self.bad
         return self.good / told if told else None
-
-
-def judgement(end: LaunchEnded) -> Judgement:
-    """The one rule by which pages, metrics and promises count launches."""
-    if end.outcome is Outcome.READY:
-        return Judgement.GOOD
-    return Judgement.BAD if counts_against_us(end) else Judgement.NOT_OURS
 
 
 def counts_against_us(end: LaunchEnded) -> bool:

@@ -200,10 +200,11 @@ async def test_what_operators_set_and_changed_is_told_without_their_names(member
         now = door.door.clock.now()
         word = Word("the name of an operator", "a reason", now, now + 1000)
         heavy, both = Override(2.0, word), Override(2.0, word, word)
-        door.door.metrics.sights.overrides = lambda: {
+        overrides = {
             "alpha": both,
             "beta": Override(2.0, Word("x", until=now - 1)),  # over, and not tidied up yet
         }
+        door.door.metrics.sights.override = overrides.__getitem__
         for by, before, after in (
             ("an operator", NOTHING_SET, heavy),
             ("an operator", heavy, both),
