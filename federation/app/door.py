@@ -66,6 +66,7 @@ class FrontDoor:
             line=lambda: self.line,
             refused=lambda: bool(self._refused),
             certificates=self.certificates.ends,
+            override=lambda member: self.steering.override(member),
         )
         self.metrics = FederationMetrics(self.pool, self.choices, clock, sights)
         self.refs = Refs(FollowedRefs(lambda: self.settings().refs), self.tell)
