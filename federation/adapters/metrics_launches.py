@@ -6,11 +6,12 @@ Words that come from a member's stream become labels only if they are known, so 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from prometheus_client import Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 
+from federation.adapters.counted import Counts, counter, histogram_of, of
 from federation.core.facts import (
     AttemptEnded,
     CanaryEnded,
@@ -22,29 +23,35 @@ from federation.core.facts import (
     PhaseEnded,
     Redirected,
 )
-from federation.core.model import Decision
+from federation.core.lately import Judgement, judgement
+from federation.core.routing import BUILDING
 
 READY_BUCKETS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
 WAITED_BUCKETS = (1, 5, 15, 30, 60, 120, 300, 600)
 PHASE_BUCKETS = (0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 600, 1800)
-HANDED_OVER = (Outcome.REDIRECTED.value, "redirected")
 PHASES = frozenset(
     {"waiting", "fetching", "building", "pushing", "unknown", "built", "launching", "ready", "failed"}
 )
 OTHER = "other"
-
-Counts = Counter[tuple[str, ...]]
+NOBODY = ""  # the member of a launch that none took
+BUILT, JOINED, FOUND = ("built",), ("joined",), ("found",)
+REFUSED_IN_ROOM = ("room_full", "waited_too_long")
+MADE, WITHHELD = ("made",), ("withheld",)
 
 
 class LaunchSeries:
     """A listener, and what it counted as series."""
 
     def __init__(self) -> None:
-        self._sent: Counts = Counter()
+        self._launches: Counts = Counter()
+        self._judged: Counts = Counter()
+        self._images: Counts = Counter()
         self._attempts: Counts = Counter()
         self._overdue: Counts = Counter()
         self._canaries: Counts = Counter()
-        self._launches: Counts = Counter()
+        self._retries: Counts = Counter({MADE: 0, WITHHELD: 0})
+        self._refused: Counts = Counter({(cause,): 0 for cause in REFUSED_IN_ROOM})
+        self._joined: dict[int, set[str]] = {}  # by launch that goes on: members whose build it went to
         self._ready = Histogram(
             "federation_launch_ready_seconds",
             "From a relayed launch's request to its ready event, over all its attempts.",
@@ -66,17 +73,15 @@ class LaunchSeries:
             buckets=WAITED_BUCKETS,
             registry=None,
         )
+        for outcome in (Outcome.READY, Outcome.FAILED):
+            self._waited.labels(outcome.value)
 
     def listen(self, fact: Fact) -> None:
         match fact:
             case Redirected():  # the commonest by far in its mode, so it comes first
-                name = fact.view.member.name
-                asked = fact.launch.prefer == name
-                reason = "asked" if asked else "load_balancer" if fact.view.refusal is None else "last_resort"
-                self._sent[name, reason] += 1
-                self._launches[HANDED_OVER] += 1
-            case Chosen(decision, _, member, attempt):
-                self._sent[member, _reason(decision, member, attempt)] += 1
+                self._launches[fact.view.member.name, Outcome.REDIRECTED.value, "redirected"] += 1
+            case Chosen():
+                self._chosen(fact)
             case PhaseEnded(member, phase, seconds):
                 self._phases.labels(member, _known(phase)).observe(seconds)
             case Overdue():
@@ -90,38 +95,72 @@ class LaunchSeries:
             case _:
                 pass
 
-    def collect(self, names: set[str]) -> Iterator[Metric]:
+    def collect(self, names: list[str]) -> Iterator[Metric]:
         """All series, those of members with these names alone."""
-        yield from self._by_member(names)
+        yield from self._by_end([*names, NOBODY])
+        yield from self._by_attempt(names)
         yield counter(
-            "federation_launches",
-            "Launches by how they ended for the visitor.",
-            ["outcome", "cause"],
-            self._launches.items(),
+            "federation_retries",
+            "Attempts beyond a launch's first, and launches that ended because there was no budget for one.",
+            ["result"],
+            self._retries.items(),
+        )
+        yield counter(
+            "federation_waiting_refused",
+            "Launches that ended in the waiting room, or before its door.",
+            ["cause"],
+            self._refused.items(),
         )
         yield from self._waited.collect()
-        for histogram in (self._ready, self._phases):
-            for metric in histogram.collect():
-                metric.samples = [sample for sample in metric.samples if sample.labels["member"] in names]
-                yield metric
+        for name in names:
+            self._ready.labels(name)
+        yield from histogram_of(names, self._ready)
+        yield from histogram_of(names, self._phases)
+
+    def _chosen(self, fact: Chosen) -> None:
+        if fact.attempt > 1:
+            self._retries[MADE] += 1
+        if fact.decision.why.startswith(BUILDING):
+            self._joined.setdefault(fact.id, set()).add(fact.member)
 
     def _ended(self, fact: LaunchEnded) -> None:
-        self._launches[fact.outcome.value, fact.cause] += 1
-        if fact.outcome is Outcome.READY and fact.member is not None:
-            self._ready.labels(fact.member).observe(fact.seconds)
+        member = fact.member or NOBODY
+        joined = member in self._joined.pop(fact.id, ())
+        self._launches[member, fact.outcome.value, fact.cause] += 1
+        self._judged[member, judgement(fact).value] += 1
+        if fact.outcome is Outcome.READY:
+            self._images[member, *(FOUND if not fact.built else JOINED if joined else BUILT)] += 1
+            if fact.member is not None:
+                self._ready.labels(member).observe(fact.seconds)
+        if fact.cause in REFUSED_IN_ROOM:
+            self._refused[(fact.cause,)] += 1
+        if fact.cause == "retry_budget":
+            self._retries[WITHHELD] += 1
         if fact.waited > 0:
             self._waited.labels(fact.outcome.value).observe(fact.waited)
 
-    def _by_member(self, names: set[str]) -> Iterator[Metric]:
-        sent = GaugeMetricFamily(
-            "federation_redirect_count",
-            "Launches sent to a member since start, a counter under upstream's name.",
-            labels=["member", "reason"],
+    def _by_end(self, names: list[str]) -> Iterator[Metric]:
+        yield counter(
+            "federation_launches",
+            "Launches by how they ended for the visitor, and the member that ended them.",
+            ["member", "outcome", "cause"],
+            of(names, self._launches),
         )
-        for labels, count in _of(names, self._sent):
-            sent.add_metric(labels, count)
-        yield sent
-        kept = list(_of(names, self._attempts))
+        yield counter(
+            "federation_slo_launches",
+            "Relayed launches: good, bad by the federation's own failure, or not ours to judge.",
+            ["member", "verdict"],
+            of(names, self._judged, *((verdict.value,) for verdict in Judgement)),
+        )
+        yield counter(
+            "federation_launch_images",
+            "Launches that were ready, by where their image came from.",
+            ["member", "source"],
+            of(names, self._images, BUILT, JOINED, FOUND),
+        )
+
+    def _by_attempt(self, names: list[str]) -> Iterator[Metric]:
+        kept = list(of(names, self._attempts))
         yield counter(
             "federation_attempts",
             "Launches on one member by how they ended there.",
@@ -132,44 +171,24 @@ class LaunchSeries:
             "federation_failovers",
             "Launches that a member could not finish and lost to others.",
             ["member", "cause"],
-            (((member, cause), n) for (member, outcome, cause), n in kept if outcome == Outcome.LOST.value),
+            (
+                ((member, cause), count)
+                for (member, outcome, cause), count in kept
+                if outcome == Outcome.LOST.value
+            ),
         )
         yield counter(
             "federation_overdue",
             "Launches that stood still on a member for longer than launches do there.",
             ["member", "phase"],
-            _of(names, self._overdue),
+            of(names, self._overdue),
         )
         yield counter(
             "federation_canaries",
             "Launches of our own by how they ended.",
             ["member", "outcome"],
-            _of(names, self._canaries),
+            of(names, self._canaries),
         )
-
-
-def counter(
-    name: str, help: str, labels: list[str], counts: Iterable[tuple[tuple[str, ...], int]]
-) -> CounterMetricFamily:
-    """A counter family of these counts by label values."""
-    family = CounterMetricFamily(name, help, labels=labels)
-    for values, count in counts:
-        family.add_metric(values, count)
-    return family
-
-
-def _of(names: set[str], counts: Counts) -> Iterator[tuple[tuple[str, ...], int]]:
-    """The counts whose first label is one of these members."""
-    return ((labels, count) for labels, count in counts.items() if labels[0] in names)
-
-
-def _reason(decision: Decision, member: str, attempt: int) -> str:
-    """Why the member was chosen, in upstream's word where upstream has one."""
-    if attempt > 1:
-        return "failover"
-    if decision.launch.prefer == member:
-        return "asked"
-    return "last_resort" if decision.last_resort else "load_balancer"
 
 
 def _known(phase: str) -> str:

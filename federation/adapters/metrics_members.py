@@ -24,6 +24,19 @@ def member_series(views: Sequence[MemberView], chosen: Mapping[str, int], now: f
     yield from _signals(views, now)
 
 
+def certificate_series(names: Sequence[str], ends: Mapping[str, float]) -> Iterator[Metric]:
+    """When the certificates of these members end, in seconds since the epoch, as far as they have any."""
+    family = GaugeMetricFamily(
+        "federation_member_certificate_expiry_seconds",
+        "When the certificate that it showed to the last probe ends.",
+        labels=["member"],
+    )
+    for name in names:
+        if name in ends:
+            family.add_metric([name], ends[name])
+    yield family
+
+
 def _states(views: Sequence[MemberView]) -> Iterator[Metric]:
     health = GaugeMetricFamily(
         "federation_health", "1 if the member takes launches, else 0 and why.", labels=["member", "reason"]

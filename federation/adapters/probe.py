@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import aiohttp
 
+from federation.adapters.certificates import Certificates
 from federation.adapters.transport import in_words
 from federation.core.model import Member
 from federation.core.rules import HealthRules
@@ -24,14 +26,20 @@ class _TooLarge(Exception):
 
 
 class HttpProber:
-    """A `Prober`. Each question has the configured timeout; both are asked at once."""
+    """A `Prober`. Each question has the configured timeout; both are asked at once. `certificates` is shown what
+    `/health` is answered with."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, rules: Callable[[], HealthRules], clock: Clock
+        self,
+        session: aiohttp.ClientSession,
+        rules: Callable[[], HealthRules],
+        clock: Clock,
+        certificates: Certificates | None = None,
     ) -> None:
         self._session = session
         self._rules = rules
         self._clock = clock
+        self._certificates = certificates or Certificates()
 
     async def probe(self, member: Member) -> ProbeResult:
         """One look at the member. Never raises; versions that cannot be read are merely not known."""
@@ -55,7 +63,8 @@ class HttpProber:
         """Whether any answer came, and what it says."""
         timeout = self._rules().timeout
         try:
-            status, body = await self._get(member.address(member.health_path), timeout)
+            seen = partial(self._certificates.saw, member.name)
+            status, body = await self._get(member.address(member.health_path), timeout, seen)
             return True, judge(status, body)
         except TimeoutError:
             return False, Verdict(False, f"no answer within {timeout:g} s")
@@ -72,11 +81,14 @@ class HttpProber:
             return None
         return bounded(told) if isinstance(told, dict) else None
 
-    async def _get(self, url: str, timeout: float) -> tuple[int, bytes]:
+    async def _get(
+        self, url: str, timeout: float, seen: Callable[[aiohttp.ClientResponse], None] = lambda answer: None
+    ) -> tuple[int, bytes]:
         async with (
             asyncio.timeout(timeout),
             self._session.get(url, allow_redirects=False, headers={"Accept": "application/json"}) as answer,
         ):
+            seen(answer)
             body = bytearray()
             async for chunk in answer.content.iter_any():
                 body += chunk

@@ -8,7 +8,10 @@ import os
 import aiohttp
 
 
-def open_session(timeout: aiohttp.ClientTimeout | None = None) -> aiohttp.ClientSession:
+def open_session(
+    timeout: aiohttp.ClientTimeout | None = None,
+    answers: type[aiohttp.ClientResponse] = aiohttp.ClientResponse,
+) -> aiohttp.ClientSession:
     """A session with connections of its own, so that one kind of traffic never waits for another."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30, force_close=True),
@@ -18,6 +21,7 @@ def open_session(timeout: aiohttp.ClientTimeout | None = None) -> aiohttp.Client
         auto_decompress=False,
         trust_env=False,
         raise_for_status=False,
+        response_class=answers,
     )
 
 

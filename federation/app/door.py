@@ -10,12 +10,14 @@ from pathlib import Path
 
 from aiohttp import web
 
+from federation.adapters.certificates import Certificates, CertifiedResponse
 from federation.adapters.cloud_costs import CloudCostsFile
 from federation.adapters.cost_exports import ExportFolders
 from federation.adapters.decision_log import DecisionLog
 from federation.adapters.git_refs import FollowedRefs
 from federation.adapters.log import FactLog
 from federation.adapters.metrics import FederationMetrics
+from federation.adapters.metrics_own import Sights
 from federation.adapters.probe import HttpProber
 from federation.adapters.prometheus import PrometheusSource
 from federation.adapters.scrape import MetricsScraper
@@ -63,11 +65,19 @@ class FrontDoor:
         self.log = FactLog(settings.log)
         self.choices = RecentChoices(clock)
         self.lately = RecentLaunches(clock)
-        self.metrics = FederationMetrics(self.pool, self.choices, clock, waiting=lambda: self.line.waiting)
         self.ledger = DonorsLedger(self.pool, self.settings, clock, StateFile("ledger"), self.tell)
         self.costs = Costs(
             self.pool, self.ledger, self.settings, clock, ExportFolders(), CloudCostsFile(), self.tell
         )
+        self.certificates = Certificates()
+        sights = Sights(
+            self.settings,
+            line=lambda: self.line,
+            refused=lambda: bool(self._refused),
+            certificates=self.certificates.ends,
+            override=lambda member: self.steering.override(member),
+        )
+        self.metrics = FederationMetrics(self.pool, self.choices, clock, sights)
         self.refs = Refs(FollowedRefs(lambda: self.settings().refs), self.tell)
         self.dispatcher = Dispatcher(self.pool, self.settings, dice, self.refs)
         self.patience = Patience()
@@ -132,7 +142,8 @@ class FrontDoor:
     async def _watch(self, held: AsyncExitStack, streams: MemberStreams) -> None:
         """Starts what keeps the view of the members: looks, signals, launches of our own, and the time that goes by."""
         await held.enter_async_context(ViewKeeper(self.pool, ViewFile(), self.settings, self.tell))
-        prober = HttpProber(await held.enter_async_context(open_session()), self._health, self.clock)
+        looking = await held.enter_async_context(open_session(answers=CertifiedResponse))
+        prober = HttpProber(looking, self._health, self.clock, self.certificates)
         monitor = Monitor(self.pool, prober, self.settings, self.dice, self.tell)
         prometheus = PrometheusSource(self._prometheus, self.clock)
         held.callback(prometheus.close)

@@ -15,8 +15,9 @@ from watchfiles import awatch
 
 from federation.adapters.clock import SystemClock
 from federation.adapters.log import http_logger
-from federation.adapters.metrics import make_registry, own_version
+from federation.adapters.metrics import make_registry
 from federation.adapters.metrics_costs import CostSeries
+from federation.adapters.metrics_own import own_version
 from federation.app.door import FrontDoor
 from federation.app.live import add_live_events
 from federation.core.facts import LoopFailed

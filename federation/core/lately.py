@@ -8,12 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from math import ceil
 
 from federation.core.blame import Blame, blame
 from federation.core.facts import LaunchEnded, Outcome
 
 NOT_OURS = frozenset({Blame.REPOSITORY, Blame.VISITOR})
+
+
+class Judgement(StrEnum):
+    """What a launch's end says of the federation."""
+
+    GOOD = "good"  # ready
+    BAD = "bad"  # the federation let this visitor down
+    NOT_OURS = "not_ours"  # the repository's or the visitor's own, or not seen
+
+
+def judgement(end: LaunchEnded) -> Judgement:
+    """The one rule by which pages, metrics and promises count launches."""
+    if end.outcome is Outcome.READY:
+        return Judgement.GOOD
+    return Judgement.BAD if counts_against_us(end) else Judgement.NOT_OURS
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +61,14 @@ def summed(ends: Iterable[LaunchEnded]) -> Lately:
     seconds: list[float] = []
     for end in ends:
         launches += 1
-        bad += counts_against_us(end)
-        if end.outcome is Outcome.READY:
-            good += 1
-            seconds.append(end.seconds)
+        match judgement(end):
+            case Judgement.GOOD:
+                good += 1
+                seconds.append(end.seconds)
+            case Judgement.BAD:
+                bad += 1
+            case Judgement.NOT_OURS:
+                pass
     seconds.sort()
     return Lately(launches, good, bad, quantile(seconds, 0.5), quantile(seconds, 0.95))
 

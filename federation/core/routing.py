@@ -53,7 +53,10 @@ def joinable(view: MemberView) -> bool:
 
 
 def health_label(view: MemberView) -> str:
-    """The refusal in few words, for metrics: without numbers, and full under the name of upstream's check."""
+    """The refusal in few words, for metrics: without numbers and an operator's own words, and full under the name of
+    upstream's check."""
+    if view.member.drained:
+        return "drained"
     if not view.fit:
         return view.reason
     if view.refusal is None:

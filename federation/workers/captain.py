@@ -58,6 +58,7 @@ class Captain:
         self._feed = Feed(door.pool, lambda: self.crew.hands)
         door.subscribe(self._listen)
         door.line = self
+        door.metrics.sights.workers = self.crew.strength
 
     @property
     def waiting(self) -> int:

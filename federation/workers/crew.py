@@ -41,6 +41,10 @@ class Crew:
         """All that run, the retiring ones too."""
         return list(self._hands)
 
+    def strength(self) -> tuple[int, int]:
+        """How many workers are wanted, and how many of those that are to stay serve."""
+        return self._size, sum(hand.serves for hand in self._staying())
+
     async def open(self) -> None:
         """Returns when all serve. Raises `WorkerEnded` when one does not."""
         hands = [await self._hire() for _ in range(self._size)]

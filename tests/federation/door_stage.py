@@ -272,6 +272,12 @@ async def until(met: Callable[[], object], seconds: float = 10.0) -> None:
             await asyncio.sleep(0.01)
 
 
+def series(text: str, name: str) -> dict[str, float]:
+    """The values of a metric in a text of Prometheus, by their labels."""
+    found = re.findall(rf"^{name}{{(.*)}} (\S+)$", text, re.MULTILINE)
+    return {labels: float(value) for labels, value in found}
+
+
 def without_ids(body: bytes) -> bytes:
     """The stream as a client reads it that knows nothing of ids."""
     return re.sub(rb"(?m)^id: .*\n", b"", body)

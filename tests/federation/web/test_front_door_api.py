@@ -1,10 +1,9 @@
 from __future__ import annotations
 
 import asyncio
-import re
 
 import pytest
-from door_stage import SPEC, WELL, Door, StockMember, until
+from door_stage import SPEC, WELL, Door, StockMember, series, until
 
 from federation.core.model import Member, State
 
@@ -16,11 +15,6 @@ ILL = {"ok": False, "checks": [*HUB_DOWN["checks"], {"service": "Docker registry
 def full(used: int = 10) -> dict[str, object]:
     quota = {"service": "Pod quota", "total_pods": used, "user_pods": used, "quota": 10, "ok": used <= 10}
     return {"ok": True, "checks": [*WELL["checks"], {**quota, "_ignore_failure": True}]}
-
-
-def series(text: str, name: str) -> dict[str, float]:
-    found = re.findall(rf"^{name}{{(.*)}} (\S+)$", text, re.MULTILINE)
-    return {labels: float(value) for labels, value in found}
 
 
 async def test_health_is_503_only_when_nobody_can_take_a_launch(members: Pair) -> None:
@@ -213,7 +207,9 @@ async def test_launches_are_counted_truly_and_a_removed_member_vanishes(members:
         await door.launch()
         text = await door.text("/metrics")
         assert series(text, "federation_redirect_count")['member="beta",reason="asked"'] == 1
-        assert series(text, "federation_launches_total") == {'cause="ready",outcome="ready"': 3}
+        ended = series(text, "federation_launches_total")
+        assert set(ended) == {f'cause="ready",member="{name}",outcome="ready"' for name in ("alpha", "beta")}
+        assert sum(ended.values()) == 3
         counts = series(text, "federation_launch_ready_seconds_count")
         assert sum(counts.values()) == 3 and counts['member="alpha"'] == 1
         lost = series(text, "federation_failovers_total")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from door_stage import WELL, Door, StockMember
+from door_stage import WELL, Door, StockMember, series
 from pytest import approx
-from test_front_door_api import full, series
+from test_front_door_api import full
 
 from federation.core.facts import AttemptEnded, BlindnessChanged, LaunchEnded, Outcome, Overdue, PhaseEnded
 from federation.core.launchkey import parse_spec
@@ -100,7 +100,8 @@ async def test_overdue_phases_and_waiting_are_counted_under_known_words_only(mem
             'member="alpha",phase="other"': 1,
         }
         assert series(text, "federation_phase_seconds_count")['member="alpha",phase="launching"'] == 2
-        assert series(text, "federation_waited_seconds_count") == {'outcome="ready"': 1}
+        waited = series(text, "federation_waited_seconds_count")
+        assert waited == {'outcome="ready"': 1, 'outcome="failed"': 0}
         attempts = series(text, "federation_attempts_total")
         assert attempts == {'cause="quota",member="alpha",outcome="lost"': 1}
         assert "any word" not in text

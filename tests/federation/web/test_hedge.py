@@ -54,7 +54,7 @@ async def test_a_hanging_pull_is_overtaken_though_the_member_talks_and_is_green(
         assert [fact.member for fact in facts if isinstance(fact, Overdue)] == ["alpha"]
         metrics = await door.text("/metrics")
     assert 'federation_attempts_total{cause="stuck",member="alpha",outcome="lost"} 1.0' in metrics
-    assert 'federation_launches_total{cause="ready",outcome="ready"} 1.0' in metrics
+    assert 'federation_launches_total{cause="ready",member="beta",outcome="ready"} 1.0' in metrics
 
 
 async def test_a_silent_network_is_overtaken(members: Pair) -> None:
@@ -120,7 +120,7 @@ async def test_a_visitor_who_stays_away_ends_both(members: Pair, monkeypatch: py
         await until(lambda: all(view.leases == 0 for view in door.door.pool.views()))
         assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("attempt")]
         metrics = await door.text("/metrics")
-    assert 'federation_launches_total{cause="abandoned",outcome="abandoned"} 1.0' in metrics
+    assert 'federation_launches_total{cause="abandoned",member="beta",outcome="abandoned"} 1.0' in metrics
 
 
 async def test_a_visitor_who_comes_back_in_mid_race_misses_nothing(members: Pair) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 
-from door_stage import SPEC, Door, StockMember
+from door_stage import SPEC, Door, StockMember, series
 
 from federation.adapters.log import FactLog
 from federation.core.facts import Fact, LaunchEnded, Outcome, Redirected
@@ -77,7 +77,8 @@ async def test_a_head_tells_the_way_and_counts_as_no_launch(members: Pair) -> No
         async with door.session.head(f"{door.url}{SPEC}", allow_redirects=False) as answer:
             assert answer.status == 307 and answer.headers["Location"].endswith(SPEC)
         text = await door.text("/metrics")
-        assert "federation_redirect_count{" not in text and "federation_launches_total{" not in text
+        assert series(text, "federation_redirect_count") == {'member="alpha",reason="load_balancer"': 0}
+        assert "federation_launches_total{" not in text
 
 
 async def test_one_launch_is_one_fact_and_holds_the_members_as_they_stood(members: Pair) -> None:
@@ -92,7 +93,7 @@ async def test_one_launch_is_one_fact_and_holds_the_members_as_they_stood(member
         assert fact.view.member.name == "beta" and fact.view in fact.views and fact.views is views
         text = await door.text("/metrics")
         assert 'federation_redirect_count{member="beta",reason="asked"} 1.0' in text
-        assert 'federation_launches_total{cause="redirected",outcome="redirected"} 1.0' in text
+        assert 'federation_launches_total{cause="redirected",member="beta",outcome="redirected"} 1.0' in text
 
 
 async def test_a_launch_that_nobody_takes_is_one_failed_launch(members: Pair) -> None:
@@ -103,7 +104,7 @@ async def test_a_launch_that_nobody_takes_is_one_failed_launch(members: Pair) ->
         assert launched.phases == ["failed"] and "dead: ejected: " in launched.last["message"]
         (ended,) = [fact for fact in told if isinstance(fact, LaunchEnded | Redirected)]
         assert isinstance(ended, LaunchEnded) and ended.decision is not None
-        assert replace(ended, decision=None) == LaunchEnded(
+        assert replace(ended, decision=None, at=0.0) == LaunchEnded(
             parse_launch(SPEC), 1, Outcome.FAILED, None, 0, "no_member", 0.0
         )
         (dead,) = ended.decision.exclusions

@@ -73,7 +73,7 @@ async def test_a_visitor_who_comes_back_goes_on_after_any_event(index: int, ours
         assert [int(number) for _, number in ids] == list(range(1, len(STORY) + 2))
         metrics = await door.text("/metrics")
     assert play.begun == 1
-    assert 'federation_launches_total{cause="ready",outcome="ready"} 1.0' in metrics
+    assert 'federation_launches_total{cause="ready",member="alpha",outcome="ready"} 1.0' in metrics
     assert "abandoned" not in metrics
 
 
@@ -183,7 +183,9 @@ async def test_while_nobody_listens_the_member_alone_decides(
         assert door.door.pool.views()[0].leases == 1
         await until(lambda: door.door.pool.views()[0].leases == 0, 3)
         metrics = await door.text("/metrics")
-        assert 'federation_launches_total{cause="abandoned",outcome="abandoned"} 1.0' in metrics
+        assert (
+            'federation_launches_total{cause="abandoned",member="alpha",outcome="abandoned"} 1.0' in metrics
+        )
     assert play.begun == 1
 
 

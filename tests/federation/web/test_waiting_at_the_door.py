@@ -134,7 +134,7 @@ async def test_one_who_closes_the_tab_makes_room(busy: Busy, monkeypatch: pytest
     await one.leave()
     await until(lambda: other.places == [(2, 2), (1, 1)])
     metrics = await door.text("/metrics")
-    assert 'federation_launches_total{cause="abandoned",outcome="abandoned"} 1.0' in metrics
+    assert 'federation_launches_total{cause="abandoned",member="",outcome="abandoned"} 1.0' in metrics
     seat.gate.set()
     await seat.ends(door, 1)
     await asyncio.wait_for(other.task, 10)

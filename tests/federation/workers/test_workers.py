@@ -52,6 +52,8 @@ async def test_workers_answer_as_one_front_door(tmp_path: Path) -> None:
                     )
                 assert counted(metrics, "federation_launches_total") == 3
                 assert counted(metrics, "federation_redirect_count") == 3
+                assert 'federation_workers{state="serving"} 2.0' in metrics
+                assert 'federation_workers{state="wanted"} 2.0' in metrics
                 assert [launch["id"] for launch in decisions["decisions"]] == [3, 2, 1]
                 assert {launch["outcome"] for launch in decisions["decisions"]} == {"ready"}
 
