@@ -25,6 +25,7 @@ from federation.service.ports import Clock, Members
 from federation.settings import load
 from federation.web import (
     api,
+    archive,
     badges,
     costs,
     decisions,
@@ -59,11 +60,19 @@ def make_app(
     app[api.CHOICES] = door.choices
     app[api.LATELY] = door.lately
     app[api.STEERING] = door.steering
+    app[archive.DOWNLOADS] = archive.Downloads()
     app[costs.COSTS] = door.costs
     app[identity.SESSIONS] = identity.Sessions()
     app.cleanup_ctx.append(door.at_work)
     app.add_routes(
-        [*launch.routes(), *api.routes(), *decisions.routes(), *steering.routes(), *costs.routes()]
+        [
+            *launch.routes(),
+            *api.routes(),
+            *decisions.routes(),
+            *steering.routes(),
+            *costs.routes(),
+            *archive.routes(),
+        ]
     )
     registry = make_registry(door.metrics)
     registry.register(CostSeries(door.costs))
