@@ -19,6 +19,7 @@ from typing import Generic, TypeVar
 from federation.core.facts import Listener, LoopFailed
 
 CLOSING = 2.0  # seconds for what waits when the front door stops
+AGAIN = 1.0  # seconds until what did not work is tried again
 
 T = TypeVar("T")
 # What to do about a last line without an end: given the open file, and its size before the write that tore it, None if
@@ -33,7 +34,7 @@ def nothing() -> None:
 class WriterThread(Generic[T]):
     """`async with` it: inside the block, a thread gives each item that was `put` to `take`, in their order.
 
-    `rest` is called whenever all were taken, and every so many seconds without any; `gather` is how long items
+    `rest` is called whenever all were taken, `every` so many seconds without any, and again soon when it failed; `gather` is how long items
     come together first. `end` is called last. `most` items may wait; further ones are left out.
     """
 
@@ -100,7 +101,7 @@ class WriterThread(Generic[T]):
         try:
             self._tried(self._rest)
             while not self._closing.is_set():
-                if self._news.wait(self._every) and self._gather:
+                if self._news.wait(AGAIN if self._rest in self._failing else self._every) and self._gather:
                     self._closing.wait(self._gather)
                 self._news.clear()  # before taking: what comes after is news again
                 self._take_all()

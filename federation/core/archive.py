@@ -42,7 +42,7 @@ DAY = 86400  # seconds
 
 PIECE = 64 * 1024  # bytes that are looked at at once
 
-_FILE = re.compile(r"events-(\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01]))\.jsonl")
+_FILE = re.compile(r"events-([0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01]))\.jsonl")
 
 
 def folder_of(settings: Settings) -> str | None:
@@ -105,15 +105,12 @@ def _about(launch: Launch, at: float, commit: str | None) -> dict[str, Any]:
 def public_spec(launch: Launch) -> str:
     """The spec as it was asked for, still percent-encoded, but without credentials."""
     spec = launch.spec.rstrip("/")
-    if _harmless(spec):
+    if shown(spec) == unquote(spec):
         return spec
-    parts = spec.split("/", 1) if BY_ID[launch.provider].display["repo"]["urlEncode"] else ["", spec]
-    cleaned = "/".join([quote(shown(parts[0]), safe=""), *(quote(shown(part)) for part in parts[1:])])
-    return cleaned if _harmless(cleaned) else quote(shown(spec), safe="")
-
-
-def _harmless(spec: str) -> bool:
-    return shown(spec) == unquote(spec)
+    repo, slash, ref = spec.partition("/")
+    if not BY_ID[launch.provider].display["repo"]["urlEncode"] or unquote(repo).endswith("/"):
+        return quote(shown(spec))
+    return quote(shown(repo), safe="") + quote(shown(slash + ref))
 
 
 def minute_of(at: float) -> str:

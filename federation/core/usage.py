@@ -30,6 +30,8 @@ _IDS: Mapping[str, str] = MappingProxyType({name: id for id, name in NAMES.items
 _ENDED: Mapping[str, Outcome] = MappingProxyType({"success": Outcome.READY, "failure": Outcome.FAILED})
 _OUTCOMES = frozenset(outcome.value for outcome in Outcome)
 _GROWTH = log(1.02)
+_SHORTEST = 0.001  # seconds; what is shorter counts as none
+_NONE = -1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def read(told: object) -> Entry | None:
     if not isinstance(timestamp, str) or not isinstance(provider, str) or not isinstance(spec, str):
         return None
     ended = _ENDED.get(str(told.get("status")))
-    outcome = told.get("outcome", ended.value if ended else "")
+    outcome = _text(told.get("outcome", ended))
     return Entry(
         day=timestamp[:10],
         provider=text(provider),
@@ -118,7 +120,7 @@ class Lengths:
         self._counts: dict[int, int] = {}
 
     def add(self, seconds: float) -> None:
-        place = ceil(log(max(seconds, 0.001)) / _GROWTH)  # what is shorter than a millisecond is one
+        place = ceil(log(seconds) / _GROWTH) if seconds >= _SHORTEST else _NONE
         self._counts[place] = self._counts.get(place, 0) + 1
         self.total += 1
 
@@ -128,7 +130,7 @@ class Lengths:
         for place in sorted(self._counts):
             rank -= self._counts[place]
             if rank <= 0:
-                return exp((place - 0.5) * _GROWTH)
+                return 0.0 if place == _NONE else exp((place - 0.5) * _GROWTH)
         return None
 
 
