@@ -34,8 +34,9 @@ def nothing() -> None:
 class WriterThread(Generic[T]):
     """`async with` it: inside the block, a thread gives each item that was `put` to `take`, in their order.
 
-    `rest` is called whenever all were taken, `every` so many seconds without any, and again soon when it failed; `gather` is how long items
-    come together first. `end` is called last. `most` items may wait; further ones are left out.
+    `rest` is called whenever all were taken, `every` so many seconds without any, and again soon when it failed.
+    `gather` is how long items come together first. `end` is called last. `most` items may wait; further ones are left
+    out.
     """
 
     def __init__(

@@ -10,7 +10,6 @@ import asyncio
 import json
 import resource
 import sys
-from pathlib import Path
 
 from federation.adapters.archive_files import ArchiveFiles
 from federation.adapters.clock import SystemClock
@@ -43,10 +42,9 @@ async def main(folder: str, how: str) -> None:
         archive.listen(launch(FEW))
         while archive._thread.waiting:
             await asyncio.sleep(0.01)
-        sizes = [path.stat().st_size for path in Path(folder).glob("events-*")]
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     faults = [str(fact.error) for fact in told if isinstance(fact, LoopFailed)]
-    print(json.dumps({"faults": faults, "sizes": sizes}))
+    print(json.dumps({"faults": faults}))
 
 
 if __name__ == "__main__":
