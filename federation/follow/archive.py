@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 import aiohttp
+import orjson
 from yarl import URL
 
 from federation.core.archive import day_in
@@ -52,8 +52,8 @@ class Reading:
         if not line.strip():
             return
         try:
-            entry = read(json.loads(line))
-        except (ValueError, RecursionError):
+            entry = read(orjson.loads(line))
+        except orjson.JSONDecodeError:
             entry = None
         if entry is None:
             self.odd += 1
@@ -107,8 +107,8 @@ async def _listed(session: aiohttp.ClientSession, base: URL, span: Span) -> list
     async with _asked(session, base / "index.jsonl", _LARGEST_INDEX) as lines:
         async for line in lines:
             try:
-                name = str(json.loads(line)["name"])
-            except (ValueError, TypeError, KeyError, RecursionError) as problem:
+                name = str(orjson.loads(line)["name"])
+            except (orjson.JSONDecodeError, TypeError, KeyError) as problem:
                 raise Unreachable(f"{base}index.jsonl: is no index of an archive") from problem
             day = day_in(name)
             if day is not None and span.holds(day):

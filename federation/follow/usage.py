@@ -17,7 +17,7 @@ from federation.core.usage import Lengths, Report, Usage, figures
 from federation.follow.display import strip_terminal_codes
 
 OVERVIEW = ("member", "provider", "repository")
-WIDTH = 12  # characters of the longest bar
+WIDTH = 10  # characters of the longest bar
 NOT_TOLD = "–"
 NOTE = (
     "Success: of launches that were ready or failed by a fault of the federation. "
@@ -60,7 +60,7 @@ def _table(report: Report, by: str, top: int) -> Table:
     rows = list(report.rows(by))
     shown = rows[-top:] if by == "day" else rows[:top]
     most = max(usage.launches for _, usage in shown)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_footer=True)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_footer=True)
     table.add_column(by.capitalize(), footer="All", overflow="fold", min_width=10)
     table.add_column("", no_wrap=True)
     columns = [(head, cell) for head, cell in COLUMNS if cell(report.whole, report.whole) != NOT_TOLD]

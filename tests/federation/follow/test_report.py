@@ -46,8 +46,8 @@ def test_a_folder_of_mybinders_files_becomes_tables_with_bars(folder: Path) -> N
     assert told.exit_code == 0
     rows = [row.split() for row in told.stdout.splitlines() if "mybinder.org" in row]
     assert rows == [
-        ["gesis.mybinder.org", "████████████", "3", "50.0", "%", "100.0", "%"],
-        ["ovh2.mybinder.org", "████████████", "3", "50.0", "%", "100.0", "%"],
+        ["gesis.mybinder.org", "██████████", "3", "50.0", "%", "100.0", "%"],
+        ["ovh2.mybinder.org", "██████████", "3", "50.0", "%", "100.0", "%"],
     ]
     assert "GitHub u/r" in told.stdout and "Waited" not in told.stdout.replace("Waited (in line)", "")
     assert "1 lines are no launches" in told.stderr

@@ -55,6 +55,7 @@ async def test_launches_become_lines_and_the_report_tells_of_them(members: Pair,
     alpha, beta = members
     async with archived(tmp_path, alpha.configured(1e9), beta.configured(1e-9)) as door:
         await door.launch(f"{SPEC}?urlpath=lab")
+        await until(lambda: (tmp_path / "index.jsonl").read_text())
         alpha.play = BROKEN
         await door.launch()
         alpha.play = NO_BUILD
@@ -106,7 +107,7 @@ async def test_a_launch_that_no_member_takes_is_a_failure_without_a_member(tmp_p
     dead = Member("dead", "http://127.0.0.1:1", 1.0)
     async with archived(tmp_path, dead, launch=replace(FAST, mode=Mode.REDIRECT)) as door:
         await door.launch()
-        await until(lambda: lines(tmp_path))
+        await until(lambda: (tmp_path / "index.jsonl").read_text())
         told = await report(door, "--by", "cause")
     (line,) = lines(tmp_path)
     assert (line["status"], line["cause"], line["member"]) == ("failure", "no_member", None)
