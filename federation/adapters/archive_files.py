@@ -63,7 +63,7 @@ class ArchiveFiles:
         """Makes the launch's line. Raises OSError when too many wait already."""
         if sum(map(len, self._lines.values())) >= MOST_WAITING:
             raise OSError(f"{MOST_WAITING} launches wait for room on the disk, further ones are left out")
-        line = orjson.dumps(line_of(fact, origin_of(self._in_force()))) + b"\n"
+        line = orjson.dumps(line_of(fact, origin_of(self._in_force())), option=orjson.OPT_APPEND_NEWLINE)
         self._lines.setdefault(day_of(fact.at), []).append(line)
 
     def _write(self) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from html import escape
 from types import MappingProxyType
 from typing import Any
@@ -54,7 +55,12 @@ def folder_of(settings: Settings) -> str | None:
 
 def origin_of(settings: Settings) -> str:
     """The front door's own host; empty when the configuration does not tell it."""
-    return urlsplit(settings.public_url or "").netloc.rpartition("@")[2]
+    return "" if settings.public_url is None else _host(settings.public_url)
+
+
+@lru_cache(maxsize=4)
+def _host(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def line_of(fact: LaunchEnded | Redirected, origin: str) -> dict[str, Any]:
@@ -82,13 +88,17 @@ def _ended(end: LaunchEnded, origin: str) -> dict[str, Any]:
 def _handed(fact: Redirected, origin: str) -> dict[str, Any]:
     return {
         **_about(fact.launch, fact.at, None),
-        "build_token": any(name == "build_token" for name, _ in parse_qsl(fact.launch.query)),
+        "build_token": "build_token" in fact.launch.query and _has_token(fact.launch.query),
         "origin": origin,
         "outcome": Outcome.REDIRECTED.value,
         "cause": Outcome.REDIRECTED.value,
         "member": fact.view.member.name,
         "attempts": 1,
     }
+
+
+def _has_token(query: str) -> bool:
+    return any(name == "build_token" for name, _ in parse_qsl(query))
 
 
 def _about(launch: Launch, at: float, commit: str | None) -> dict[str, Any]:
@@ -102,6 +112,7 @@ def _about(launch: Launch, at: float, commit: str | None) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=1024)  # a crowd asks for the same again and again
 def public_spec(launch: Launch) -> str:
     """The spec as it was asked for, still percent-encoded, but without credentials."""
     spec = launch.spec.rstrip("/")
@@ -115,17 +126,25 @@ def public_spec(launch: Launch) -> str:
 
 def minute_of(at: float) -> str:
     """Seconds since the epoch as the archive writes them: `2024-01-02T03:04:00+00:00`, cut to the minute."""
-    minutes = int(at % DAY) // 60
-    return f"{day_of(at)}T{minutes // 60:02}:{minutes % 60:02}:00+00:00"
+    return _minute(int(at // 60))
+
+
+@lru_cache(maxsize=16)
+def _minute(since_epoch: int) -> str:
+    days, minutes = divmod(since_epoch, DAY // 60)
+    return f"{_day(days)}T{minutes // 60:02}:{minutes % 60:02}:00+00:00"
 
 
 def day_of(at: float) -> str:
-    """The day in UTC, as `2024-01-02`.
+    """The day in UTC, as `2024-01-02`."""
+    return _day(int(at // DAY))
 
-    Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", 2013: `civil_from_days`. Years begin in March there,
-    so that the leap day is the last of its year.
-    """
-    era, of_era = divmod(int(at // DAY) + 719468, 146097)  # days since 0000-03-01; of 400 years
+
+@lru_cache(maxsize=16)
+def _day(since_epoch: int) -> str:
+    """Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", 2013: `civil_from_days`. Years begin in March
+    there, so that the leap day is the last of its year."""
+    era, of_era = divmod(since_epoch + 719468, 146097)  # days since 0000-03-01; of 400 years
     year = (of_era - of_era // 1460 + of_era // 36524 - of_era // 146096) // 365
     of_year = of_era - (365 * year + year // 4 - year // 100)
     march = (5 * of_year + 2) // 153
