@@ -45,12 +45,6 @@ def index(folder: Path) -> dict[str, str]:
     return {told["name"]: told["count"] for told in map(json.loads, lines)}
 
 
-def aged(folder: Path, at: float) -> None:
-    """All files as if they were written at this time."""
-    for path in folder.iterdir():
-        os.utime(path, (at, at))
-
-
 @contextmanager
 def opened(path: Path, now: float) -> Iterator[ArchiveFolder]:
     folder = ArchiveFolder(path, now)
@@ -126,13 +120,27 @@ def test_what_a_crash_left_of_a_line_is_taken_off(
     assert index(tmp_path)[TODAY] == str(len(of_today))
 
 
-def test_a_day_that_a_stop_left_open_is_closed_at_the_next_start(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("listed", "written"),
+    [
+        pytest.param(200, 300, id="killed before it was listed"),
+        pytest.param(400, 300, id="stopped within the day, all listed"),
+        pytest.param(2 * DAY, 2 * DAY + 1, id="written to after the list of the closed day"),
+    ],
+)
+def test_a_day_that_a_stop_left_open_is_closed_at_the_next_start(
+    listed: float, written: float, tmp_path: Path
+) -> None:
     with opened(tmp_path, MIDNIGHT) as folder:
         put(folder, MIDNIGHT + 120, "b")
         put(folder, MIDNIGHT + 60, "a")
-        folder.list(MIDNIGHT + 200, ORDINARY)
-        put(folder, MIDNIGHT + 300, "c")  # after the list, and then it was killed
-    aged(tmp_path, MIDNIGHT + 300)
+        if listed < written:
+            folder.list(MIDNIGHT, ORDINARY)
+        put(folder, MIDNIGHT + 180, "c")
+        if listed > written:
+            folder.list(MIDNIGHT, ORDINARY)
+    for name, at in (("index.jsonl", listed), (TODAY, written)):
+        os.utime(tmp_path / name, (MIDNIGHT + at, MIDNIGHT + at))
     with opened(tmp_path, MIDNIGHT + 3 * DAY) as folder:
         folder.tend(MIDNIGHT + 3 * DAY, None, ORDINARY)
     assert names(tmp_path / TODAY) == ["a", "b", "c"]
