@@ -10,6 +10,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from federation.adapters.archive_files import ArchiveFiles
 from federation.adapters.certificates import Certificates, CertifiedResponse
 from federation.adapters.cloud_costs import CloudCostsFile
 from federation.adapters.cost_exports import ExportFolders
@@ -92,6 +93,7 @@ class FrontDoor:
         self.steering = Steering(
             _store(settings), clock, lambda: self.configured.members, self._bring_into_force, self.tell
         )
+        self.archive = ArchiveFiles(self.settings, clock, self.tell)
         self._listeners: list[Listener] = [
             self.pool.listen,
             self.patience.listen,
@@ -102,6 +104,7 @@ class FrontDoor:
             self.lately.listen,
             self.decisions.listen,
             self.ledger.listen,
+            self.archive.listen,
         ]
         self.pool.subscribe(self.tell)
         self._refused = ""
@@ -124,6 +127,7 @@ class FrontDoor:
         async with AsyncExitStack() as held:
             await held.enter_async_context(self.steering)
             await held.enter_async_context(self.decision_log)
+            await held.enter_async_context(self.archive)
             await held.enter_async_context(self.refs)
             parts = Parts(
                 running=self.running,

@@ -27,6 +27,7 @@ from federation.service.ports import Clock, Members
 from federation.settings import load
 from federation.web import (
     api,
+    archive,
     badges,
     costs,
     decisions,
@@ -62,6 +63,7 @@ def make_app(
     app[api.CHOICES] = door.choices
     app[api.LATELY] = door.lately
     app[api.STEERING] = door.steering
+    app[archive.DOWNLOADS] = archive.Downloads()
     app[costs.COSTS] = door.costs
     app[identity.SESSIONS] = identity.Sessions()
     app.cleanup_ctx.append(door.at_work)
@@ -72,6 +74,7 @@ def make_app(
             *steering.routes(),
             *decisions.routes(),
             *costs.routes(),
+            *archive.routes(),
             *openapi.routes(),
         ]
     )

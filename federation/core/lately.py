@@ -52,7 +52,12 @@ class Lately:
 
 def counts_against_us(end: LaunchEnded) -> bool:
     """Whether the federation let this visitor down."""
-    return end.outcome is Outcome.FAILED and blame(end.outcome, end.cause) not in NOT_OURS
+    return let_down(end.outcome, end.cause)
+
+
+def let_down(outcome: Outcome, cause: str) -> bool:
+    """The same, of a launch of which no more is known."""
+    return outcome is Outcome.FAILED and blame(outcome, cause) not in NOT_OURS
 
 
 def summed(ends: Iterable[LaunchEnded]) -> Lately:

@@ -19,7 +19,7 @@ from federation.core.model import Launch
 from federation.core.providers import BY_ID, PROVIDERS
 from federation.core.rules import Mode, Settings
 from federation.core.target import UnsafeTarget, server_target
-from federation.web import assets, tokens
+from federation.web import archive, assets, tokens
 from federation.web.cors import CORS, open_to_all
 from federation.web.house import origin, page, problem, public_base
 from federation.web.keys import POOL, RUNNING
@@ -220,6 +220,7 @@ async def about(request: web.Request) -> web.Response:
         "about.html",
         members=[view.member.name for view in request.app[POOL].views()],
         relay=settings_of(request).launch.mode is Mode.RELAY,
+        archive=archive.folder_served(request) is not None,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from door_stage import until
 
-from federation.adapters import decision_log
+from federation.adapters import decision_log, line_writer
 from federation.adapters.decision_log import MOST_WAITING, DecisionLog
 from federation.core.decisions import Record
 from federation.core.facts import Fact, LaunchEnded, LoopFailed, Outcome
@@ -105,7 +105,7 @@ async def test_a_missing_folder_is_told_once_and_its_coming_heals(tmp_path: Path
     async with stage.log as log:
         for id in (1, 2, 3):
             log.write(record(id))
-        await until(lambda: log._queue.empty() and stage.faults)
+        await until(lambda: not log._thread.waiting and stage.faults)
         path.parent.mkdir()
         log.write(record(4))
         await until(lambda: ids(path) == [4])
@@ -137,10 +137,10 @@ async def test_half_a_line_is_told_and_the_next_begins_on_its_own(
     async with stage.log as log:
         log.write(record(1))
         await until(lambda: ids(path) == [1])
-        monkeypatch.setattr(decision_log.os, "write", lambda file, data: whole(file, data[:10]))
+        monkeypatch.setattr(line_writer.os, "write", lambda file, data: whole(file, data[:10]))
         log.write(record(2))
         await until(lambda: stage.faults)
-        monkeypatch.setattr(decision_log.os, "write", whole)
+        monkeypatch.setattr(line_writer.os, "write", whole)
         log.write(record(3))
     assert ids(path) == [1, -1, 3]
 
@@ -155,7 +155,7 @@ async def test_a_disk_that_hangs_delays_no_launch_and_not_the_end_for_long(
         return {"id": record.id}
 
     monkeypatch.setattr(decision_log, "summary", stuck)
-    monkeypatch.setattr(decision_log, "CLOSING", 0.2)
+    monkeypatch.setattr(line_writer, "CLOSING", 0.2)
     stage = Stage(tmp_path / "decisions.jsonl")
     begun = time.monotonic()
     async with stage.log as log:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from door_stage import READY, Door, StockMember, event, plays
@@ -40,6 +41,7 @@ async def test_no_record_line_or_label_holds_anything_personal(
         launch=LaunchRules(mode=mode),
         trusted_proxies=("127.0.0.1/32",),
         decisions=DecisionRules(file=str(path)),
+        state_folder=str(tmp_path / "state"),
     ) as door:
         door.door.log.configure(LogRules("debug", "json"))
         for address in ADDRESSES:
@@ -64,6 +66,10 @@ async def test_no_record_line_or_label_holds_anything_personal(
     assert log and len(lines.splitlines()) == 3
     nothing_personal(log, "the log")
     nothing_personal(lines, "the file")
+    (archived,) = (tmp_path / "state" / "archive").glob("events-*")
+    assert len(archived.read_text().splitlines()) == 3
+    nothing_personal(archived.read_text(), "the archive")
+    nothing_personal(unquote(archived.read_text()), "the archive, decoded")
 
 
 async def test_hidden_parts_of_a_spec_cannot_be_guessed_by_searching(members: Pair) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import signal
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -27,6 +29,17 @@ async def slow(request: web.Request, response: web.StreamResponse) -> None:
 def counted(metrics: str, name: str) -> float:
     """The sum of a series over all its labels."""
     return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", metrics, re.MULTILINE))
+
+
+async def archived(crew: Crew, launches: int) -> list[dict[str, Any]]:
+    """The lines of the newest file of the archive, when there are so many."""
+    async with asyncio.timeout(10):
+        while True:
+            files = [json.loads(file) for file in (await crew.text("/archive/index.jsonl")).splitlines()]
+            lines = (await crew.text(f"/archive/{files[-1]['name']}")).splitlines() if files else []
+            if len(lines) >= launches:
+                return [json.loads(line) for line in lines]
+            await asyncio.sleep(0.05)
 
 
 async def test_workers_answer_as_one_front_door(tmp_path: Path) -> None:
@@ -56,6 +69,9 @@ async def test_workers_answer_as_one_front_door(tmp_path: Path) -> None:
                 assert 'federation_workers{state="wanted"} 2.0' in metrics
                 assert [launch["id"] for launch in decisions["decisions"]] == [3, 2, 1]
                 assert {launch["outcome"] for launch in decisions["decisions"]} == {"ready"}
+                with crew.alone(pid):
+                    kept = await archived(crew, 3)
+                assert [launch["outcome"] for launch in kept] == ["ready"] * 3
 
             crew.configure(configured(alpha, beta), title="Edited")
             await crew.until(lambda told: told == [["alpha", "beta"]] * 2)
