@@ -21,12 +21,9 @@ COMING = {
     "/federation/v1/incidents/{id}",
     "/federation/v1/incidents/{id}/report",
     "/federation/v1/history",
-    "/federation/v1/ledger",
     "/status.json",
     "/archive/index.jsonl",
 }
-# Likewise, by schema: keys.
-COMING_KEYS = {"Member": ("pace", "pace_reason")}
 
 
 def described() -> Any:
@@ -37,9 +34,6 @@ def described() -> Any:
 def strictly() -> Any:
     """The description without leave to tell more than it says."""
     told = described()
-    for name, keys in COMING_KEYS.items():
-        schema = told["components"]["schemas"][name]
-        schema["required"] = [key for key in schema["required"] if key not in keys]
     _close(told["components"])
     return told
 
