@@ -44,7 +44,7 @@ async def test_a_refresh_joins_the_running_launch(page: Page) -> None:
         await page.wait_for_url(NOTEBOOK)
         assert play.begun == 1
         metrics = await door.text("/metrics")
-        assert 'federation_launches_total{cause="ready",outcome="ready"} 1.0' in metrics
+        assert 'federation_launches_total{cause="ready",member="alpha",outcome="ready"} 1.0' in metrics
         assert "abandoned" not in metrics
         await page.goto(str(door.url.with_path(LAUNCH)))  # that launch is over: this is another one
         await page.wait_for_url(NOTEBOOK)
