@@ -76,6 +76,7 @@ def make_app(
             *costs.routes(),
             *archive.routes(),
             *openapi.routes(),
+            *archive.routes(),
         ]
     )
     add_live_events(app, door)
