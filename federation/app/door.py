@@ -14,6 +14,7 @@ from federation.adapters.cloud_costs import CloudCostsFile
 from federation.adapters.cost_exports import ExportFolders
 from federation.adapters.decision_log import DecisionLog
 from federation.adapters.git_refs import FollowedRefs
+from federation.adapters.incident_file import IncidentFile
 from federation.adapters.log import FactLog
 from federation.adapters.metrics import FederationMetrics
 from federation.adapters.probe import HttpProber
@@ -34,6 +35,8 @@ from federation.service.costs import Costs
 from federation.service.decisions import Decisions
 from federation.service.dispatch import Dispatcher
 from federation.service.heartbeat import heartbeat
+from federation.service.history import HistoryKeeper
+from federation.service.incidents import Incidents
 from federation.service.lately import RecentLaunches
 from federation.service.ledger import DonorsLedger
 from federation.service.monitor import Monitor
@@ -82,6 +85,10 @@ class FrontDoor:
         self.steering = Steering(
             _store(settings), clock, lambda: self.configured.members, self._bring_into_force, self.tell
         )
+        self.incidents = Incidents(
+            self.pool, self.lately, lambda: self.line, self.settings, clock, IncidentFile(), self.tell
+        )
+        self.history = HistoryKeeper(self.pool, self.settings, clock, StateFile("history"), self.tell)
         self._listeners: list[Listener] = [
             self.pool.listen,
             self.patience.listen,
@@ -92,6 +99,8 @@ class FrontDoor:
             self.lately.listen,
             self.decisions.listen,
             self.ledger.listen,
+            self.incidents.listen,
+            self.history.listen,
         ]
         self.pool.subscribe(self.tell)
         self._refused = ""
@@ -131,6 +140,8 @@ class FrontDoor:
 
     async def _watch(self, held: AsyncExitStack, streams: MemberStreams) -> None:
         """Starts what keeps the view of the members: looks, signals, launches of our own, and the time that goes by."""
+        await held.enter_async_context(self.incidents)
+        await held.enter_async_context(self.history)
         await held.enter_async_context(ViewKeeper(self.pool, ViewFile(), self.settings, self.tell))
         prober = HttpProber(await held.enter_async_context(open_session()), self._health, self.clock)
         monitor = Monitor(self.pool, prober, self.settings, self.dice, self.tell)

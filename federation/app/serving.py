@@ -28,7 +28,9 @@ from federation.web import (
     badges,
     costs,
     decisions,
+    history,
     identity,
+    incidents,
     launch,
     middleware,
     pages,
@@ -60,14 +62,18 @@ def make_app(
     app[api.LATELY] = door.lately
     app[api.STEERING] = door.steering
     app[costs.COSTS] = door.costs
+    app[incidents.INCIDENTS] = door.incidents
+    app[history.HISTORY] = door.history
     app[identity.SESSIONS] = identity.Sessions()
     app.cleanup_ctx.append(door.at_work)
     app.add_routes(
         [*launch.routes(), *api.routes(), *decisions.routes(), *steering.routes(), *costs.routes()]
     )
+    app.add_routes([*incidents.routes(), *history.routes()])
     registry = make_registry(door.metrics)
     registry.register(CostSeries(door.costs))
     app.router.add_get("/metrics", make_aiohttp_handler(registry))
+    app.router.add_get("/metrics", make_aiohttp_handler(make_registry(door.metrics)))
     app.add_routes(pages_for_people())
     return app
 

@@ -12,12 +12,19 @@ from typing import Any
 
 from aiohttp import web
 
+from federation.adapters.clock import SystemClock
+from federation.adapters.incident_file import IncidentFile
+from federation.adapters.state_file import StateFile
+from federation.core.facts import Fact
 from federation.core.model import Check, Member, Seats
 from federation.core.rules import HealthRules, Settings, Suggestion
+from federation.service.history import HistoryKeeper
+from federation.service.incidents import Incidents
+from federation.service.lately import RecentLaunches
 from federation.service.pool import Pool
 from federation.service.ports import ProbeResult
 from federation.service.waiting_room import WaitingRoom
-from federation.web import badges, middleware, pages, status
+from federation.web import api, badges, history, incidents, middleware, pages, status
 from federation.web.keys import POOL, RUNNING, Running
 
 MEMBERS = (
@@ -79,6 +86,7 @@ def application(settings: Settings, members: Pool) -> web.Application:
     app[RUNNING] = Running(settings)
     app[POOL] = members
     app[status.ROOM] = WaitingRoom(lambda: settings, time.monotonic)
+    remember(app, settings, members)
     app[VISITS] = Counter()
     app[LEFT] = asyncio.Event()
     app[GATE] = asyncio.Event()
@@ -87,6 +95,20 @@ def application(settings: Settings, members: Pool) -> web.Application:
     app.router.add_get(f"/{SESSION}{{path:.*}}", notebook)
     app.add_routes([*badges.routes(), *status.routes(), *pages.routes()])
     return app
+
+
+def remember(app: web.Application, settings: Settings, members: Pool) -> None:
+    """What the status page tells beside the members: in memory, and nobody looks by itself."""
+    clock, room = SystemClock(), app[status.ROOM]
+    app[api.CLOCK], app[api.LATELY] = clock, RecentLaunches(clock)
+    app[incidents.INCIDENTS] = Incidents(
+        members, app[api.LATELY], lambda: room, lambda: settings, clock, IncidentFile(), ignored
+    )
+    app[history.HISTORY] = HistoryKeeper(members, lambda: settings, clock, StateFile("history"), ignored)
+
+
+def ignored(fact: Fact) -> None:
+    """Nobody listens."""
 
 
 async def notebook(request: web.Request) -> web.Response:
