@@ -73,7 +73,6 @@ def make_app(
     registry = make_registry(door.metrics)
     registry.register(CostSeries(door.costs))
     app.router.add_get("/metrics", make_aiohttp_handler(registry))
-    app.router.add_get("/metrics", make_aiohttp_handler(make_registry(door.metrics)))
     app.add_routes(pages_for_people())
     return app
 

@@ -78,7 +78,9 @@ def looked(
     days = dict(history.days)
     if 0 < now - before <= LONGEST_STEP:
         for day, seconds in _split(before, now):
-            days[day] = _with_time(days.get(day, Day()), views, blind, seconds)
+            seen = _with_time(days.get(day, Day()), views, blind, seconds)
+            if seen != Day():
+                days[day] = seen
     if launches.ended:
         today = days.get(day_of(now), Day())
         days[day_of(now)] = replace(

@@ -102,7 +102,7 @@ def steering(fact: Steered) -> str:
         if fact.by:
             return f"{who} {'drained' if drained else 'undrained'} {name}{reason}."
         return f"{who} {name} is {'drained' if drained else 'no longer drained'}{reason}."
-    weight = "its weight of the configuration" if fact.after.weight is None else f"{fact.after.weight:g}"
+    weight = "that of the configuration" if fact.after.weight is None else f"{fact.after.weight:g}"
     if fact.by:
         return f"Operators set the weight of {name} to {weight}{reason}."
     return f"{who} the weight of {name} is {weight}{reason}."

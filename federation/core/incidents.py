@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from federation.core.facts import Fact, LaunchEnded
+from federation.core.facts import AttemptEnded, Fact, LaunchEnded
 from federation.core.incident import Incident, Kind, brief, noted
 from federation.core.incident_impact import Happening, Open, cause_of, met, telling
 from federation.core.lately import Lately
@@ -237,7 +237,8 @@ def _opened(book: Book, key: Key, course: Course, look: Look, rules: IncidentRul
     since = max([course.began - before, *ended])  # what was told by the incident before is not told again
     one = Open(incident)
     for at, happening in book.recent:
-        if since <= at <= look.at:
+        of_a_launch = isinstance(happening, AttemptEnded | LaunchEnded)
+        if (since if of_a_launch else max(since, course.began)) <= at <= look.at:
             one = met(one, happening, at)
     incident = noted(one.incident, look.at, f"Incident opened: {_why(kind, name, course, look)}.")
     incident = replace(incident, cause=cause_of(incident, ejected=_ejected(look.views)))

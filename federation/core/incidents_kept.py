@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from federation.core.incident import MOST_NOTES, Cause, Incident, Kind, Note, brief
+from federation.core.incident import LONGEST_NOTE, MOST_NOTES, Cause, Incident, Kind, Note
 from federation.core.told import number, text
 
 VERSION = 1  # of a record; another one is not read
@@ -106,11 +106,11 @@ def _note(note: Note) -> dict[str, Any]:
 def _noted(one: object) -> Note | None:
     at = _time(one.get("at")) if isinstance(one, dict) else None
     words = one.get("text") if isinstance(one, dict) else None
-    return Note(at, brief(words)) if at is not None and isinstance(words, str) else None
+    return Note(at, _words(words)) if at is not None and isinstance(words, str) else None
 
 
 def _words(one: object) -> str:
-    return text(one) if isinstance(one, str) else ""
+    return text(one, LONGEST_NOTE) if isinstance(one, str) else ""
 
 
 def _counts(one: object) -> tuple[tuple[str, int], ...]:

@@ -113,7 +113,7 @@ class HistoryKeeper:
 
     async def _write(self) -> None:
         path = self._path()
-        if path is None or path == self._unread:
+        if path is None or path == self._unread or not self.history.days:
             return
         try:
             await self._store.write(path, document(self.history))

@@ -52,8 +52,9 @@ async def incidents(request: web.Request) -> web.Response:
 
 
 async def incident(request: web.Request) -> web.Response:
+    """One incident, with its report as `markdown`."""
     one = _found(request)
-    return _missing(request) if one is None else answer(told(one))
+    return _missing(request) if one is None else answer({**told(one), "markdown": _report(request, one)})
 
 
 async def incident_report(request: web.Request) -> web.Response:
@@ -61,8 +62,8 @@ async def incident_report(request: web.Request) -> web.Response:
     one = _found(request)
     if one is None:
         return _missing(request)
-    words = report(one, request.app[CLOCK].now(), public_base(request), CAUSES[one.cause])
     headers = {**CORS, "Cache-Control": "no-cache"}
+    words = _report(request, one)
     return web.Response(text=words, content_type="text/markdown", charset="utf-8", headers=headers)
 
 
@@ -89,9 +90,7 @@ def launches(one: Incident) -> str:
     if not one.affected:
         return "No launch was seen to meet it."
     met = f"{number_of(one.affected, 'launch', 'launches')} met it"
-    if not one.failed:
-        return f"{met}, and none failed for its visitor."
-    return f"{met}, and {one.failed} failed for {'its visitor' if one.failed == 1 else 'their visitors'}."
+    return f"{met}, and {one.failed or 'none'} failed for {'its visitor' if one.affected == 1 else 'their visitors'}."
 
 
 def _asked(query: Mapping[str, str]) -> tuple[str, int, str]:
@@ -116,6 +115,10 @@ def _after(found: tuple[Incident, ...], before: str) -> tuple[Incident, ...]:
 
 def _found(request: web.Request) -> Incident | None:
     return request.app[INCIDENTS].find(request.match_info["id"])
+
+
+def _report(request: web.Request, one: Incident) -> str:
+    return report(one, request.app[CLOCK].now(), public_base(request), CAUSES[one.cause])
 
 
 def _missing(request: web.Request) -> web.Response:

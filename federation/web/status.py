@@ -192,8 +192,8 @@ def lately(recent: RecentLaunches) -> str:
 
 
 def length(seconds: float) -> str:
-    """A length of time as it was measured: `0.4 seconds`, `3 minutes`."""
-    return f"{seconds:.1f} seconds" if seconds < 10 else age(seconds)
+    """A length of time as it was measured: `1.4 seconds`, `3 minutes`."""
+    return "a second" if seconds < 1 else f"{seconds:.1f} seconds" if seconds < 10 else age(seconds)
 
 
 def seats(view: MemberView) -> str:
