@@ -83,20 +83,24 @@ class HistoryKeeper:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        written = loop.time()
-        while not self._ending.is_set():
-            try:
-                async with asyncio.timeout(self._every):
-                    await self._ending.wait()
-            except TimeoutError:
-                pass
+        written, ending = loop.time(), False
+        while not ending:
+            ending = await self._is_over(self._every)
             try:
                 self.tick()
             except Exception as error:  # a fault of ours must not end the loop
                 self._tell(LoopFailed("history", error))
-            if self._ending.is_set() or loop.time() - written >= QUIET:
+            if ending or loop.time() - written >= QUIET:
                 written = loop.time()
                 await self._write()
+
+    async def _is_over(self, seconds: float) -> bool:
+        """Whether the block ends within this time."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._ending.wait()
+        except TimeoutError:
+            return False
 
     async def _read(self) -> None:
         path = self._path()

@@ -114,17 +114,22 @@ class Incidents:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
-        while not self._ending.is_set():
-            try:
-                async with asyncio.timeout(self._every):
-                    await self._ending.wait()
-            except TimeoutError:
-                pass
+        ending = False
+        while not ending:
+            ending = await self._is_over(self._every)
             try:
                 self.tick()
             except Exception as error:  # a fault of ours must not end the loop
                 self._tell(LoopFailed("incidents", error))
-            await self._write(last=self._ending.is_set())
+            await self._write(last=ending)
+
+    async def _is_over(self, seconds: float) -> bool:
+        """Whether the block ends within this time."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._ending.wait()
+        except TimeoutError:
+            return False
 
     async def _read(self) -> None:
         folder = self._in_force().state_folder
