@@ -18,6 +18,7 @@ from federation.core.facts import (
     Chosen,
     ConfigurationRefused,
     Fact,
+    IncidentChanged,
     LaunchEnded,
     LookFailed,
     LoopFailed,
@@ -28,6 +29,7 @@ from federation.core.facts import (
     StateChanged,
     Steered,
 )
+from federation.core.incident import Change
 from federation.core.launchkey import shown
 from federation.core.model import Launch, State
 from federation.core.rules import LogRules
@@ -78,6 +80,14 @@ class FactLog:
                 self._launch(fact)
             case BlindnessChanged() | Reconfigured() | ConfigurationRefused() | LoopFailed():
                 self._own(fact)
+            case IncidentChanged() if fact.change is not Change.CHANGED:
+                write = self._log.info if fact.change is Change.CLOSED else self._log.error
+                about = {
+                    "id": fact.incident.id,
+                    "title": fact.incident.title,
+                    "cause": fact.incident.cause.value,
+                }
+                write(f"incident {fact.change.value}", **about)
             case _:
                 pass
 

@@ -16,6 +16,7 @@ from federation.adapters.cloud_costs import CloudCostsFile
 from federation.adapters.cost_exports import ExportFolders
 from federation.adapters.decision_log import DecisionLog
 from federation.adapters.git_refs import FollowedRefs
+from federation.adapters.incident_file import IncidentFile
 from federation.adapters.log import FactLog
 from federation.adapters.metrics import FederationMetrics
 from federation.adapters.metrics_own import Sights
@@ -37,6 +38,8 @@ from federation.service.costs import Costs
 from federation.service.decisions import Decisions
 from federation.service.dispatch import Dispatcher
 from federation.service.heartbeat import heartbeat
+from federation.service.history import HistoryKeeper
+from federation.service.incidents import Incidents
 from federation.service.lately import RecentLaunches
 from federation.service.ledger import DonorsLedger
 from federation.service.monitor import Monitor
@@ -77,6 +80,7 @@ class FrontDoor:
             refused=lambda: bool(self._refused),
             certificates=self.certificates.ends,
             override=lambda member: self.steering.override(member),
+            incidents=lambda: self.incidents.open_by_kind(),
         )
         self.metrics = FederationMetrics(self.pool, self.choices, clock, sights)
         self.refs = Refs(FollowedRefs(lambda: self.settings().refs), self.tell)
@@ -94,6 +98,10 @@ class FrontDoor:
             _store(settings), clock, lambda: self.configured.members, self._bring_into_force, self.tell
         )
         self.archive = ArchiveFiles(self.settings, clock, self.tell)
+        self.incidents = Incidents(
+            self.pool, self.lately, lambda: self.line, self.settings, clock, IncidentFile(), self.tell
+        )
+        self.history = HistoryKeeper(self.pool, self.settings, clock, StateFile("history"), self.tell)
         self._listeners: list[Listener] = [
             self.pool.listen,
             self.patience.listen,
@@ -105,6 +113,8 @@ class FrontDoor:
             self.decisions.listen,
             self.ledger.listen,
             self.archive.listen,
+            self.incidents.listen,
+            self.history.listen,
         ]
         self.pool.subscribe(self.tell)
         self._refused = ""
@@ -145,6 +155,8 @@ class FrontDoor:
 
     async def _watch(self, held: AsyncExitStack, streams: MemberStreams) -> None:
         """Starts what keeps the view of the members: looks, signals, launches of our own, and the time that goes by."""
+        await held.enter_async_context(self.incidents)
+        await held.enter_async_context(self.history)
         await held.enter_async_context(ViewKeeper(self.pool, ViewFile(), self.settings, self.tell))
         looking = await held.enter_async_context(open_session(answers=CertifiedResponse))
         prober = HttpProber(looking, self._health, self.clock, self.certificates)

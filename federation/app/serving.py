@@ -31,7 +31,9 @@ from federation.web import (
     badges,
     costs,
     decisions,
+    history,
     identity,
+    incidents,
     launch,
     middleware,
     openapi,
@@ -65,6 +67,8 @@ def make_app(
     app[api.STEERING] = door.steering
     app[archive.DOWNLOADS] = archive.Downloads()
     app[costs.COSTS] = door.costs
+    app[incidents.INCIDENTS] = door.incidents
+    app[history.HISTORY] = door.history
     app[identity.SESSIONS] = identity.Sessions()
     app.cleanup_ctx.append(door.at_work)
     app.add_routes(
@@ -74,6 +78,8 @@ def make_app(
             *steering.routes(),
             *decisions.routes(),
             *costs.routes(),
+            *incidents.routes(),
+            *history.routes(),
             *archive.routes(),
             *openapi.routes(),
         ]

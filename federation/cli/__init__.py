@@ -17,7 +17,7 @@ import uvloop
 from rich.console import Console
 
 from federation import settings as front_door_settings
-from federation.cli import operators, records, usage
+from federation.cli import incidents, operators, records, usage
 from federation.cli.asking import ELSEWHERE, STATE_DIR, FrontDoorUrl, asked, front_door_nearby
 from federation.cli.words import FAILED, INTERRUPTED, UNREACHABLE, USAGE, refuse, words
 from federation.follow.display import Display
@@ -207,6 +207,7 @@ def _check(file: Path) -> Kind:
 app.add_typer(operators.app)
 app.add_typer(records.app)
 app.add_typer(usage.app)
+app.add_typer(incidents.app)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from federation.core.incident import Change, Incident
 from federation.core.model import Decision, Launch, MemberView, State
 from federation.core.steering import Override
 
@@ -159,6 +160,14 @@ class Steered:
 
 
 @dataclass(frozen=True, slots=True)
+class IncidentChanged:
+    """An incident was opened or closed by the front door, or what is told of it has changed."""
+
+    incident: Incident
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
 class Reconfigured:
     added: tuple[str, ...]
     removed: tuple[str, ...]
@@ -193,6 +202,7 @@ Fact = (
     | Redirected
     | BlindnessChanged
     | Steered
+    | IncidentChanged
     | Reconfigured
     | ConfigurationRefused
     | LoopFailed

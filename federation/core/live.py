@@ -14,6 +14,7 @@ from federation.core.facts import Steered
 MEMBERS = "members"
 DECISION = "decision"
 STEERED = "steered"
+INCIDENT = "incident"
 LEFT_OUT = "left_out"
 
 

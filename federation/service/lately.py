@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 
 from federation.core.facts import Fact, LaunchEnded
 from federation.core.lately import Lately, summed
@@ -26,9 +27,13 @@ class RecentLaunches:
     def within(self, seconds: float, member: str | None = None) -> Lately:
         """The launches that ended in the last `seconds`, an hour at most; with `member`, those that it finished or
         was the last to try."""
+        return summed(end for end in self._since(seconds) if member is None or end.member == member)
+
+    def waits(self, seconds: float) -> tuple[float, ...]:
+        """For how many seconds launches that ended in the last `seconds` had waited for a seat, the shortest first.
+        Those that had not are left out."""
+        return tuple(sorted(end.waited for end in self._since(seconds) if end.waited > 0))
+
+    def _since(self, seconds: float) -> Iterator[LaunchEnded]:
         now = self._clock.now()
-        return summed(
-            end
-            for end in self._ends
-            if 0 <= now - end.at <= min(seconds, SPAN) and (member is None or end.member == member)
-        )
+        return (end for end in self._ends if 0 <= now - end.at <= min(seconds, SPAN))

@@ -6,8 +6,9 @@ Another part adds its fact here as one more case, or calls `Live.publish` itself
 from __future__ import annotations
 
 from federation.core.decisions import summary
-from federation.core.facts import Fact, LaunchEnded, Redirected, Steered
-from federation.core.live import DECISION, LEFT_OUT, STEERED, left_out, steered
+from federation.core.facts import Fact, IncidentChanged, LaunchEnded, Redirected, Steered
+from federation.core.incidents_kept import told
+from federation.core.live import DECISION, INCIDENT, LEFT_OUT, STEERED, left_out, steered
 from federation.service.decisions import Decisions
 from federation.service.live import Live
 
@@ -31,6 +32,8 @@ class LiveFacts:
                 self._decided(fact.id)
             case Steered():
                 self._live.publish(STEERED, steered(fact), public=False)
+            case IncidentChanged(incident):
+                self._live.publish(INCIDENT, told(incident))
             case _:
                 pass
 

@@ -190,6 +190,20 @@ class CloudCosts(Protocol):
         """Writes these as lines of JSON in place of the file before: whole, or not at all. Raises OSError."""
 
 
+class IncidentStore(Protocol):
+    """Records in their order. All are bounded in time and raise OSError when the file cannot be had, or takes too
+    long."""
+
+    async def read(self, path: str) -> Sequence[object]:
+        """What was kept, none when there is no file. Raises ValueError when it cannot be ours."""
+
+    async def append(self, path: str, records: Sequence[Mapping[str, Any]]) -> None:
+        """Adds these to the file: all, or none."""
+
+    async def replace(self, path: str, records: Sequence[Mapping[str, Any]]) -> None:
+        """Keeps these in place of all before: as a whole, or not at all."""
+
+
 class Patience(Protocol):
     def limit(self, member: str, phase: str, default: float) -> float:
         """For how many seconds a launch may stand still in this phase on this member; `default` as long as too

@@ -1,23 +1,30 @@
-"""The public status page: each member's state in words, since when and why, its share and its seats. Shows
-the pool's own snapshot, the same that routing uses; decides nothing."""
+"""The public status page: each member's state in words, since when and why, its share and its seats; how long
+launches wait, incidents, and the last ninety days. Shows the pool's own snapshot, the same that routing uses; decides
+nothing."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from federation.core.incidents_kept import told
+from federation.core.lately import quantile
 from federation.core.model import Check, MemberView, Operation, State
 from federation.core.routing import health_label
 from federation.core.shares import expected
 from federation.core.verdict import QUOTA_CHECK
+from federation.service.lately import SPAN, RecentLaunches
 from federation.service.ports import Line
+from federation.web import feed, history, incidents
+from federation.web.api import LATELY, answer
+from federation.web.cors import open_to_all
 from federation.web.house import page
 from federation.web.keys import POOL
+from federation.web.words import age, clock, iso, number_of
 
 ROOM = web.AppKey("room", Line)
 
@@ -33,7 +40,8 @@ WORDS = {
 }
 FULL = ("◆", "warn", "Full")  # well, but without a free seat
 BLIND = ("◌", "warn", "No member answers. Launches go by the last good view of them.")
-UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+LAST_CLOSED = 5  # closed incidents on the page
+STATUSES = {"good": "up", "warn": "degraded", "bad": "down"}  # of a tone, for programs
 
 
 async def status(request: web.Request) -> web.Response:
@@ -42,6 +50,9 @@ async def status(request: web.Request) -> web.Response:
     due = expected(views)
     now = time.time()
     symbol, tone, summary = BLIND if blind_since is not None else overall(views)
+    known, past = request.app[incidents.INCIDENTS].all(), request.app[history.HISTORY].history
+    closed = [one for one in known if one.closed is not None][:LAST_CLOSED]
+    names = [view.member.name for view in views]
     return page(
         request,
         "status.html",
@@ -51,9 +62,55 @@ async def status(request: web.Request) -> web.Response:
         summary=summary,
         blind=None if blind_since is None else {"iso": iso(blind_since), "text": clock(blind_since)},
         in_line=in_line(room.waiting, room.longest),
+        lately=lately(request.app[LATELY]),
+        open=[incidents.row(one, now) for one in known if one.closed is None],
+        closed=[incidents.row(one, now) for one in closed],
+        history=history.rows(past, names, now),
+        days=history.table(past, names, now),
+        marks=history.MARKS,
+        feed=feed.PATH,
         now_iso=iso(now),
         now_text=clock(now),
     )
+
+
+async def status_json(request: web.Request) -> web.Response:
+    """The page for programs."""
+    pool, room, recent = request.app[POOL], request.app[ROOM], request.app[LATELY]
+    views, blind_since = pool.views(), pool.blind_since
+    _, tone, summary = BLIND if blind_since is not None else overall(views)
+    waits, last = recent.waits(SPAN), recent.within(SPAN)
+    return answer(
+        {
+            "status": "blind" if blind_since is not None else STATUSES[tone],
+            "summary": summary,
+            "at": time.time(),
+            "blind_since": blind_since,
+            "members": [_member(view) for view in views],
+            "waiting": {
+                "launches": room.waiting,
+                "longest": room.longest,
+                "lately": {"launches": len(waits), "p50": quantile(waits, 0.5), "p95": quantile(waits, 0.95)},
+            },
+            "lately": {
+                "launches": last.launches,
+                "success": last.success,
+                "ready_seconds": {"p50": last.p50, "p95": last.p95},
+            },
+            "incidents": [told(one) for one in request.app[incidents.INCIDENTS].open()],
+        }
+    )
+
+
+def _member(view: MemberView) -> dict[str, Any]:
+    return {
+        "name": view.member.name,
+        "url": view.member.url,
+        "state": view.state,
+        "takes_launches": view.refusal is None,
+        "since": view.since,
+        "reason": why(view),
+    }
 
 
 def overall(views: Sequence[MemberView]) -> tuple[str, str, str]:
@@ -121,6 +178,24 @@ def in_line(waiting: int, longest: float) -> str:
     return f"{waiting} launches wait for a seat, the first for {age(longest)}."
 
 
+def lately(recent: RecentLaunches) -> str:
+    """How launches of the last hour fared; empty when there was none."""
+    last, waits = recent.within(SPAN), recent.waits(SPAN)
+    if not last.launches:
+        return "No launch has ended in the last hour."
+    words = [f"In the last hour {number_of(last.launches, 'launch', 'launches')} ended"]
+    if last.p50 is not None:
+        words.append(f"half of those that became ready did so within {length(last.p50)}")
+    if waits:
+        words.append(f"{len(waits)} had to wait for a place, {length(waits[-1])} at most")
+    return "; ".join(words) + "."
+
+
+def length(seconds: float) -> str:
+    """A length of time as it was measured: `1.4 seconds`, `3 minutes`."""
+    return "a second" if seconds < 1 else f"{seconds:.1f} seconds" if seconds < 10 else age(seconds)
+
+
 def seats(view: MemberView) -> str:
     if view.seats is None:
         return "not told" if view.member.seats is None else f"{view.member.seats} in all"
@@ -151,22 +226,5 @@ def flat(told: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]
             yield name[:80], str(value)[:200]
 
 
-def age(seconds: float) -> str:
-    """A length of time in one unit, rounded down: `3 minutes`."""
-    for size, unit in UNITS:
-        count = int(max(seconds, 0) // size)
-        if count:
-            return f"{count} {unit}" + ("s" if count > 1 else "")
-    return "a moment"
-
-
-def clock(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S UTC")
-
-
-def iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
-
-
 def routes() -> list[web.RouteDef]:
-    return [web.get("/status", status)]
+    return [web.get("/status", status), *open_to_all("/status.json", status_json), *feed.routes()]

@@ -192,6 +192,16 @@ def test_a_launch_is_explained(door: str) -> None:
     assert "Goes to alpha: asked for by ?member=." in wish.stdout
 
 
+def test_incidents_are_listed_and_one_that_is_not_known_is_usage(door: str) -> None:
+    listed = run("incidents", "--front-door", door)
+    assert listed.exit_code == 0
+    assert (
+        "No incident is remembered." in listed.stdout or "dead out of service" in listed.stdout
+    )  # after a minute
+    refused = run("incidents", "2026-01-01-01", "--front-door", door)
+    assert refused.exit_code == 2 and "no incident '2026-01-01-01' is remembered" in refused.stderr
+
+
 def test_a_question_about_nobody_is_usage(door: str) -> None:
     result = run("explain", "gh/u/r/HEAD", "--member", "nobody", "--front-door", door)
     assert result.exit_code == 2

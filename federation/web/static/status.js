@@ -1,7 +1,7 @@
 // The status page: fetches itself again and shows what changed, while somebody looks at it.
 
 const EVERY = 5000; // ms
-const PARTS = ["summary", "notices", "members", "updated"];
+const PARTS = ["summary", "notices", "wait", "open", "members", "closed", "history", "updated"];
 let failures = 0;
 
 async function refresh() {
@@ -21,7 +21,16 @@ async function refresh() {
 
 /** Only what differs is touched: focus, selection, opened details and screen readers stay where they are. */
 function replace(old, fresh) {
-  if (!fresh || old.innerHTML === fresh.innerHTML) return;
+  if (!old || !fresh) return;
+  for (const details of old.querySelectorAll("details[id]")) {
+    const same = fresh.querySelector(`#${CSS.escape(details.id)}`);
+    if (same) same.open = details.open;
+  }
+  if (old.innerHTML === fresh.innerHTML) return;
+  if (old.id !== "members") {
+    old.innerHTML = fresh.innerHTML;
+    return;
+  }
   const rows = [...old.querySelectorAll("tbody tr")];
   const freshRows = [...fresh.querySelectorAll("tbody tr")];
   if (rows.length && rows.length === freshRows.length) {
@@ -32,9 +41,6 @@ function replace(old, fresh) {
 }
 
 function replaceCell(cell, fresh) {
-  const opened = !!cell.querySelector("details[open]");
-  const details = fresh?.querySelector("details");
-  if (details) details.open = opened;
   if (fresh && cell.innerHTML !== fresh.innerHTML) cell.innerHTML = fresh.innerHTML;
 }
 

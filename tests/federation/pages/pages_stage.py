@@ -8,16 +8,27 @@ import json
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
 
+from federation.adapters.clock import SystemClock
+from federation.adapters.incident_file import IncidentFile
+from federation.adapters.state_file import StateFile
+from federation.core.facts import Fact
+from federation.core.history import DAY, Day, History, Presence, day_of
+from federation.core.incident import Cause, Incident, Kind, noted
+from federation.core.incidents import restored
 from federation.core.model import Check, Member, Seats
 from federation.core.rules import HealthRules, Settings, Suggestion
+from federation.service.history import HistoryKeeper
+from federation.service.incidents import Incidents
+from federation.service.lately import RecentLaunches
 from federation.service.pool import Pool
 from federation.service.ports import ProbeResult
 from federation.service.waiting_room import WaitingRoom
-from federation.web import badges, middleware, pages, status
+from federation.web import api, badges, history, incidents, middleware, pages, status
 from federation.web.keys import POOL, RUNNING, Running
 
 MEMBERS = (
@@ -79,6 +90,7 @@ def application(settings: Settings, members: Pool) -> web.Application:
     app[RUNNING] = Running(settings)
     app[POOL] = members
     app[status.ROOM] = WaitingRoom(lambda: settings, time.monotonic)
+    remember(app, settings, members)
     app[VISITS] = Counter()
     app[LEFT] = asyncio.Event()
     app[GATE] = asyncio.Event()
@@ -87,6 +99,49 @@ def application(settings: Settings, members: Pool) -> web.Application:
     app.router.add_get(f"/{SESSION}{{path:.*}}", notebook)
     app.add_routes([*badges.routes(), *status.routes(), *pages.routes()])
     return app
+
+
+def remember(app: web.Application, settings: Settings, members: Pool) -> None:
+    """What the status page tells beside the members: in memory, and nobody looks by itself."""
+    clock, room = SystemClock(), app[status.ROOM]
+    app[api.CLOCK], app[api.LATELY] = clock, RecentLaunches(clock)
+    app[incidents.INCIDENTS] = Incidents(
+        members, app[api.LATELY], lambda: room, lambda: settings, clock, IncidentFile(), ignored
+    )
+    app[history.HISTORY] = HistoryKeeper(members, lambda: settings, clock, StateFile("history"), ignored)
+    if settings.members is MEMBERS:
+        with_a_past(app, clock.now())
+
+
+def with_a_past(app: web.Application, now: float) -> None:
+    """Ninety days, an incident that goes on and one that is over."""
+    noon, today = (now // DAY - 0.5) * DAY, day_of(now)
+    over = Incident(
+        "2026-01-05-01", Kind.LAUNCHES_FAIL, "", noon, noon + 60, noon + 900, affected=14, failed=3
+    )
+    over = replace(over, cause=Cause.REGISTRY, causes=(("registry", 17),))
+    for at, words in (
+        (noon, "The first launch failed: no member."),
+        (noon + 60, "Incident opened: 3 of the last 14 launches failed by no fault of their visitors."),
+        (noon + 900, "Incident closed: launches go well again."),
+    ):
+        over = noted(over, at, words)
+    goes_on = Incident("2026-01-06-01", Kind.MEMBER_OUT, "gesis", now - 190, now - 130, affected=2)
+    goes_on = noted(replace(goes_on, cause=Cause.MEMBER), now - 190, "gesis takes no launches: <b>fails</b>.")
+    app[incidents.INCIDENTS]._book = restored([over, goes_on], now - 60)
+    shares = {0: 1.0, 7: 0.97, 11: 0.4, 30: 0.0}  # by day of ninety; most are whole
+    days = {}
+    for past in range(80):
+        presence = Presence(DAY, DAY * shares.get(past, 1.0))
+        drained = Presence(DAY, 0, DAY) if past in (20, 21) else Presence(DAY, DAY)
+        days[today - past] = Day(
+            Presence(DAY, DAY), {"hetzner-2i2c": drained, "gesis": presence, "ovh": drained}, 9100, 9000, 20
+        )
+    app[history.HISTORY].history = History(dict(sorted(days.items())))
+
+
+def ignored(fact: Fact) -> None:
+    """Nobody listens."""
 
 
 async def notebook(request: web.Request) -> web.Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,14 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from playwright.async_api import Page, expect
 
-from federation.core.model import Member
+from federation.core.facts import StateChanged
+from federation.core.history import Launches, looked
+from federation.core.incidents import heard
+from federation.core.model import Member, State
 from federation.core.providers import PROVIDERS
 from federation.core.rules import LaunchRules, Mode, Settings
+from federation.web.history import HISTORY
+from federation.web.incidents import INCIDENTS
 
 # One browser for the whole module, so one event loop too.
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
@@ -390,11 +396,26 @@ async def test_status_renews_itself_and_keeps_what_is_open(visit: Any) -> None:
     seen = await visit("/status")
     page = seen.page
     await page.click("#versions-1 summary")
+    await page.click("#days summary")
+    await page.click("details.incident >> nth=0 >> summary")  # it goes on, and is open at first
     pool = seen.app[stage.POOL]
     pool.refused("hetzner-2i2c", "refused the connection")
     await expect(page.locator("#summary")).to_contain_text("have not answered yet", timeout=15_000)
     await expect(page.locator("#member-1")).to_contain_text("Refused the connection")
     await expect(page.locator("#versions-1")).to_have_attribute("open", "")
+    incidents, history = seen.app[INCIDENTS], seen.app[HISTORY]
+    now = time.time()
+    trial = StateChanged("gesis", State.EJECTED, State.TRIAL, "", now)
+    incidents._book = heard(incidents._book, trial, now)
+    history.history = looked(history.history, (), blind=False, launches=Launches(1, 1, 0), now=now)
+    await page.evaluate(
+        "document.dispatchEvent(new Event('visibilitychange'))"
+    )  # as one who comes back to the page
+    await expect(page.locator("#days")).to_contain_text("9101", timeout=15_000)
+    await expect(page.locator("#days")).to_have_attribute("open", "")
+    goes_on = page.locator("details.incident").first
+    await expect(goes_on).to_contain_text("gesis is on trial")
+    assert await goes_on.get_attribute("open") is None
 
 
 async def test_status_says_when_its_figures_are_old(visit: Any) -> None:

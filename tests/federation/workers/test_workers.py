@@ -78,6 +78,8 @@ async def test_workers_answer_as_one_front_door(tmp_path: Path) -> None:
             for pid in (one, two):
                 with crew.alone(pid):
                     assert "Edited" in await crew.text("/status")
+                    assert "Edited: incidents" in await crew.text("/status/feed.atom")
+                    assert '"status"' in await crew.text("/status.json")
             assert crew.pids() == [one, two]
 
 
