@@ -94,7 +94,7 @@ def identify(request: web.Request) -> Operator | None:
     if scheme.lower() == "bearer" and token.strip():
         return holder(operators, digest(token.strip()))
     key = request.cookies.get(COOKIE, "")
-    if not key or not _from_here(request):
+    if not key or not from_here(request):
         return None
     return holder(operators, request.app[SESSIONS].token(key, request.app[CLOCK].now()))
 
@@ -109,8 +109,8 @@ def required(request: web.Request, role: Role) -> Operator:
     return operator
 
 
-def _from_here(request: web.Request) -> bool:
-    """Whether a request with a cookie is a page's of ours: a change by another site's page is not."""
+def from_here(request: web.Request) -> bool:
+    """Whether a request is a page's of ours, as one with a cookie must be: a change by another site's page is not."""
     if request.method in SAFE:
         return True
     origin = request.headers.get("Origin", "")

@@ -45,7 +45,9 @@ def door_of(folder: Path, name: str) -> Path:
 
 def told_once(path: str) -> bool:
     """Whether this is told by the captain for the whole front door."""
-    return path in ("/metrics", "/status") or path.startswith(("/federation/", "/archive"))
+    return path in ("/metrics", "/status", "/operator") or path.startswith(
+        ("/federation/", "/archive", "/operator/")
+    )
 
 
 @web.middleware
