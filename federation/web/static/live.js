@@ -21,6 +21,7 @@ export class Live {
   start() {
     this.listen();
     this.ask();
+    for (const change of ["offline", "online"]) addEventListener(change, () => this.ask());
     setInterval(() => {
       if (!this.live || Date.now() - this.at > CHECK) this.ask();
     }, ASK);
@@ -30,7 +31,7 @@ export class Live {
     const stream = new EventSource(EVENTS);
     stream.addEventListener("open", () => this.become(true));
     stream.addEventListener("members", (event) => this.take(JSON.parse(event.data)));
-    stream.addEventListener("decision", () => this.told.decision());
+    for (const name of ["decision", "left_out"]) stream.addEventListener(name, () => this.told.decision());
     stream.addEventListener("error", () => {
       const broke = this.live;
       this.become(false);

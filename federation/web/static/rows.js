@@ -35,7 +35,8 @@ function create(member) {
   rows.set(member.name, slots);
   row.dataset.member = member.name;
   slots.put("name", member.name);
-  for (const slot of ["of-signals", "of-versions", "of-weight", "of-drain", "of-undrain"]) slots.put(slot, ` of ${member.name}`);
+  for (const slot of ["of-signals", "of-versions", "of-weight"]) slots.put(slot, ` of ${member.name}`);
+  for (const slot of ["of-drain", "of-undrain"]) slots.put(slot, ` ${member.name}`);
   if ($("console").dataset.mayChange === "no") {
     for (const button of row.querySelectorAll("button")) {
       button.disabled = true;
