@@ -46,7 +46,7 @@ charts: $(VENV)/.ready  ## what draws the operators' console's charts, where npm
 	@.ci/console-charts $(VENV)
 
 screenshots: $(VENV)/.ready-dev  ## the pictures of the console in docs/images
-	@PYTHONPATH=tests/federation $(BIN)/python -m docs.screenshots
+	@PYTHONPATH=tests/federation $(BIN)/python -m console_pictures docs/images
 
 bench: bench-redirect bench-relay
 

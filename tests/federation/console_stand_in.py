@@ -1,4 +1,5 @@
-"""Stands in for steering and the live stream of events until this front door has them; then it is to be deleted."""
+"""Stands in for steering and the live stream of events where the front door has none yet; once it has both, this file, its
+use in `console_stage` and `Door.middlewares` are to be deleted."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import json
 import time
 from dataclasses import replace
 from hashlib import blake2b
+from importlib.util import find_spec
 from typing import Any
 
 from aiohttp import web
@@ -19,6 +21,8 @@ from federation.web import identity
 from federation.web.api import answer
 
 BASE = "/federation/v1/"
+STEERS = find_spec("federation.service.steering") is not None
+TELLS = find_spec("federation.web.events") is not None
 
 
 def stand_in(door: Door) -> None:
@@ -37,9 +41,11 @@ class StandIn:
         if not request.path.startswith(BASE):
             return await handler(request)
         part = request.path.removeprefix(BASE)
+        if STEERS and part != "events":
+            return await handler(request)
         if part == "members":
             return answer(self._document(await handler(request)))
-        if part == "events":
+        if part == "events" and not TELLS:
             return await self._events(request, handler)
         if part.startswith("members/") and "/" not in (name := part.removeprefix("members/")):
             return await (self._patch if request.method == "PATCH" else self._one)(request, name)

@@ -6,6 +6,7 @@ import { figure, percent } from "./words.js";
 
 const SPAN = 15 * 60; // seconds that are kept
 const EVERY = 1; // seconds between two points at least
+const LEAST = 30; // seconds that are shown at least
 const LINES = 8; // as many as can be told apart
 const HEIGHT = 200; // pixels
 const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3]];
@@ -78,10 +79,14 @@ function options(key, names) {
     height: HEIGHT,
     legend: { show: false },
     cursor: { show: false },
-    scales: { y: { range: (_, low, high) => [0, share ? 1 : Math.max(1, (high ?? 1) * 1.1)] } },
-    axes: [axis, { ...axis, size: 56, values: (_, ticks) => ticks.map(share ? percent : figure) }],
-    series: [{}, ...names.map((name, i) => ({ label: name, stroke: () => line(i), width: 2, dash: DASHES[i % DASHES.length], points: { show: points.length < 2 } }))],
+    scales: { x: { range: (_, low, high) => [Math.min(low, high - LEAST), high] }, y: { range: (_, low, high) => [0, share ? 1 : Math.max(1, (high ?? 1) * 1.1)] } },
+    axes: [{ ...axis, size: 28, values: (_, ticks) => ticks.map(timeOf) }, { ...axis, size: 56, values: (_, ticks) => ticks.map(share ? percent : figure) }],
+    series: [{}, ...names.map((name, i) => ({ label: name, stroke: () => line(i), width: 2, dash: DASHES[i % DASHES.length], points: { show: false } }))],
   };
+}
+
+function timeOf(at) {
+  return new Date(at * 1000).toLocaleTimeString();
 }
 
 function line(i) {

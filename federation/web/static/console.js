@@ -9,8 +9,10 @@ import { steerBy, steering } from "./steer.js";
 import { tester } from "./tester.js";
 import { BLIND, age, clock } from "./words.js";
 
+const POINT = 5000; // ms between two points of a chart while nothing changes
 const OLD = 20000; // ms without news until figures are called old, where nothing tells that nothing changed
 let last = null; // what was told of the members, and when
+let noted = Infinity; // when the chart got its last point
 let stream = { live: false, at: 0, failures: 0 };
 
 const live = new Live({
@@ -20,7 +22,7 @@ const live = new Live({
     if (changes.length) say($("news"), changes.join(" "));
     blind(told.blind_since);
     steerBy(told);
-    note(told);
+    draw(told);
   },
   decision: newer,
   state(now) {
@@ -28,6 +30,11 @@ const live = new Live({
     freshness();
   },
 });
+
+function draw(told) {
+  noted = Date.now();
+  note(told);
+}
 
 function blind(since) {
   show($("blind"), since !== null);
@@ -44,6 +51,7 @@ function freshness() {
 }
 
 function letPass() {
+  if (stream.live && Date.now() - noted > POINT) draw(last.told);
   if (last) letTimePass(last.told, last.at);
   freshness();
 }

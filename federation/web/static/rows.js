@@ -26,7 +26,7 @@ export function letTimePass(told, at) {
 }
 
 function because(member) {
-  return member.reason && member.state !== "healthy" ? `, ${member.reason}` : "";
+  return member.reason && member.state !== "healthy" ? `, ${member.reason.replace(/^drained: /, "")}` : "";
 }
 
 function create(member) {
@@ -54,7 +54,7 @@ function update(slots, member, at) {
   slots.put("symbol", symbol);
   slots.at("symbol").className = `symbol ${tone}`;
   slots.put("state", words);
-  slots.put("reason", member.reason ?? "");
+  slots.put("reason", member.override?.drained ? "" : (member.reason ?? "")); // which is told below, with its author
   slots.put("set", setBy(member.override));
   weights(slots, member);
   seats(slots, member);
@@ -98,7 +98,7 @@ function weights(slots, member) {
 
 function seats(slots, member) {
   slots.put("seats", member.seats === null ? `${member.load} in use, no limit told` : `${member.load} of ${member.seats} in use`);
-  slots.put("leases", member.leases ? `${member.leases} of them launching` : "");
+  slots.put("leases", member.leases ? `${member.leases} of them held for launches` : "");
 }
 
 function lately(slots, told) {

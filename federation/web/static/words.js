@@ -34,6 +34,7 @@ export function figure(value) {
 
 export function seconds(value) {
   if (value === null || value === undefined) return "–";
+  if (value < 0.1) return `${Math.round(1000 * value)} ms`;
   return value < 10 ? `${value.toFixed(1)} s` : `${Math.round(value)} s`;
 }
 
