@@ -1,5 +1,5 @@
-"""Stands in for steering and the live stream of events where the front door has none yet; once it has both, this file, its
-use in `console_stage` and `Door.middlewares` are to be deleted."""
+"""Stands in for steering and the live stream of events where the front door has none yet; once it has both, this file,
+its use in `console_stage` and `Door.middlewares` are to be deleted."""
 
 from __future__ import annotations
 
