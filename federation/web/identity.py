@@ -87,6 +87,11 @@ def holder(operators: Iterable[Operator], told: str) -> Operator | None:
     return found
 
 
+def known(request: web.Request, token: str) -> Operator | None:
+    """Whose token this is."""
+    return holder(request.app[RUNNING].settings.operators, digest(token))
+
+
 def identify(request: web.Request) -> Operator | None:
     """Who asks, None for the public."""
     operators = request.app[RUNNING].settings.operators

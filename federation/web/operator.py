@@ -15,7 +15,7 @@ from federation.web.api import CLOCK
 from federation.web.assets import assets
 from federation.web.decisions import OUTCOMES
 from federation.web.house import page
-from federation.web.identity import COOKIE, SESSIONS, digest, from_here, holder, identify
+from federation.web.identity import COOKIE, SESSIONS, from_here, identify, known
 from federation.web.keys import POOL, RUNNING
 from federation.web.status import BLIND, FULL, WORDS
 
@@ -83,8 +83,7 @@ async def login(request: web.Request) -> web.Response:
     told = (await request.post()).get("token", "")
     token = told.strip() if isinstance(told, str) else ""
     now = request.app[CLOCK].now()
-    known = len(token) <= LONGEST and holder(request.app[RUNNING].settings.operators, digest(token))
-    if not known:
+    if len(token) > LONGEST or known(request, token) is None:
         return await _refused(request, now)
     answer = web.Response(status=303, headers={"Location": HERE, "Cache-Control": "no-store"})
     key = request.app[SESSIONS].begin(token, now)

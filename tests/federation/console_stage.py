@@ -12,8 +12,8 @@ from aiohttp import web
 from console_stand_in import stand_in
 from door_stage import FAST, SOON, Door, StockMember, event, until
 
-from federation.core.model import State
-from federation.core.rules import Operator, Role
+from federation.core.model import Signal, State
+from federation.core.rules import Operator, PrometheusRules, Role
 from federation.web.identity import COOKIE, SESSIONS, digest
 
 OPERATOR, VIEWER = "operators-token", "viewers-token"
@@ -64,10 +64,16 @@ async def console_scene() -> AsyncIterator[ConsoleScene]:
             member.told = {"ok": True, "checks": [{"service": "JupyterHub API", "ok": True}, pods]}
             member.versions = VERSIONS
         configured = [member.configured(MEMBERS[name][0]) for name, member in members.items()]
-        door = Door(*configured, operators=PEOPLE, launch=FAST, health=SOON, title="Binder Federation")
+        signals = PrometheusRules(scrape=False)  # what is told of them below stays
+        door = Door(*configured, operators=PEOPLE, launch=FAST, health=SOON, prometheus=signals)
         stand_in(door)
         await stack.enter_async_context(door)
         await until(lambda: all(door.state(name) is State.HEALTHY for name in members))
+        builds = {
+            "builds": Signal(2.0, door.door.clock.now()),
+            "launches": Signal(31.0, door.door.clock.now()),
+        }
+        door.door.pool.signalled("gesis", builds, 0, 0)
         yield ConsoleScene(door, members)
 
 

@@ -14,6 +14,7 @@ import pytest_asyncio
 from console_stage import OPERATOR, VIEWER, ConsoleScene, console_scene
 from playwright.async_api import Browser, Page, expect
 
+expect.set_options(timeout=20_000)  # the machine that decides is busy
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 HERE = Path(__file__).parent
 AXE = Path(sys.prefix) / "share" / "binder-federation-tests" / "axe.min.js"
@@ -83,6 +84,10 @@ async def test_everything_is_seen_at_a_glance(console: Page) -> None:
     await expect(slot(console, "gesis", "expected")).to_have_text("33 %")
     await expect(slot(console, "gesis", "seats")).to_have_text("48 of 180 in use")
     await expect(slot(console, "gesis", "looked")).to_contain_text("seen")
+    await expect(slot(console, "gesis", "builds")).to_have_text("2 builds under way")
+    await row(console, "gesis").get_by_text("Signals of gesis").click()
+    await expect(slot(console, "gesis", "signals")).to_contain_text(re.compile(r"JupyterHub API\s*works"))
+    await expect(slot(console, "gesis", "signals")).to_contain_text(re.compile(r"launches\s*31, .* old"))
     await row(console, "gesis").get_by_text("Versions of gesis").click()
     await expect(slot(console, "gesis", "versions")).to_contain_text("repo2docker:2026.4.0")
     await expect(console.locator("#chart canvas")).to_be_visible()
