@@ -105,7 +105,7 @@ function lately(slots, told) {
   slots.put("success", told?.launches ? `${percent(told.success)} ready` : "no launch");
   slots.put("launches", told?.launches ? `of ${told.launches} launches` : "");
   const { p50 = null, p95 = null } = told?.ready_seconds ?? {};
-  slots.put("ready", p50 === null ? "" : `half in ${seconds(p50)}, 95 % in ${seconds(p95)}`);
+  slots.put("ready", p50 === null ? "" : `half in ${seconds(p50)}, 95 % in ${seconds(p95)}`);
 }
 
 function times(slots, member, at) {

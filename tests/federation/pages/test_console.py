@@ -231,6 +231,9 @@ async def test_pages_have_no_grave_fault_of_access(
         await page.goto(f"{scene.base}/operator")
         await expect(row(page, "gesis")).to_be_visible()
         await page.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
+        assert await page.evaluate(
+            "[...document.querySelectorAll('.table')].every((e) => e.scrollWidth <= e.clientWidth)"
+        )
         assert await page.evaluate((HERE / "accessibility.js").read_text()) == []
         assert await faults(page) == []
         await row(page, "gesis").get_by_role("button", name="Weight of gesis").click()
