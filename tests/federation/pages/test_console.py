@@ -231,9 +231,7 @@ async def test_pages_have_no_grave_fault_of_access(
         await page.goto(f"{scene.base}/operator")
         await expect(row(page, "gesis")).to_be_visible()
         await page.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
-        assert await page.evaluate(
-            "[...document.querySelectorAll('.table')].every((e) => e.scrollWidth <= e.clientWidth)"
-        )
+        assert await page.eval_on_selector(".table", "table => table.scrollWidth <= table.clientWidth")
         assert await page.evaluate((HERE / "accessibility.js").read_text()) == []
         assert await faults(page) == []
         await row(page, "gesis").get_by_role("button", name="Weight of gesis").click()
@@ -279,6 +277,8 @@ async def test_without_the_stream_it_asks_and_without_an_answer_it_says_old(
         await page.goto(f"{scene.base}/operator")
         await expect(slot(page, "gesis", "state")).to_have_text("Takes launches")
         await expect(page.locator("#freshness")).to_contain_text("Asked every 5 seconds")
+        await scene.patch("ovh", "another-token", weight=61)
+        await expect(slot(page, "ovh", "weight")).to_have_text("61")
         await page.context.set_offline(True)
         await expect(page.locator("#old")).to_contain_text("What is shown is of", timeout=15_000)
         complaints[:] = [text for text in complaints if "net::ERR" not in text]

@@ -1,4 +1,4 @@
-"""The console of a front door of several processes is the captain's: a session that one worker gave holds at the other."""
+"""The console of a front door of several processes is the captain's: a session from one worker holds at the other."""
 
 from __future__ import annotations
 
