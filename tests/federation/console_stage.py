@@ -64,7 +64,7 @@ async def console_scene() -> AsyncIterator[ConsoleScene]:
             member.told = {"ok": True, "checks": [{"service": "JupyterHub API", "ok": True}, pods]}
             member.versions = VERSIONS
         configured = [member.configured(MEMBERS[name][0]) for name, member in members.items()]
-        signals = PrometheusRules(scrape=False)  # what is told of them below stays
+        signals = PrometheusRules(scrape=False, interval=3600)  # what is told of them below stays
         door = Door(*configured, operators=PEOPLE, launch=FAST, health=SOON, prometheus=signals)
         stand_in(door)
         await stack.enter_async_context(door)
