@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
-from console_stand_in import stand_in
 from door_stage import FAST, SOON, Door, StockMember, event, until
 
 from federation.core.model import Signal, State
@@ -66,7 +65,6 @@ async def console_scene() -> AsyncIterator[ConsoleScene]:
         configured = [member.configured(MEMBERS[name][0]) for name, member in members.items()]
         signals = PrometheusRules(scrape=False, interval=3600)  # what is told of them below stays
         door = Door(*configured, operators=PEOPLE, launch=FAST, health=SOON, prometheus=signals)
-        stand_in(door)
         await stack.enter_async_context(door)
         await until(lambda: all(door.state(name) is State.HEALTHY for name in members))
         builds = {

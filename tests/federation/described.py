@@ -16,7 +16,6 @@ STREAM = "text/event-stream"
 
 # Described, and of a part that has yet to come: the address, without which nothing can be tried.
 COMING = {
-    "/federation/v1/members/{name}/launch",
     "/federation/v1/incidents",
     "/federation/v1/incidents/{id}",
     "/federation/v1/incidents/{id}/report",

@@ -208,13 +208,11 @@ class Door:
         more.setdefault("refs", RefRules(resolve=False))
         self.settings = Settings(members, launch=launch, health=health, log=LogRules("error"), **more)
         self.wait = wait
-        self.middlewares: list[Any] = []  # in front of every handler
         self._clock = clock
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Door:
         app = make_app(self.settings, clock=self._clock)
-        app.middlewares.extend(self.middlewares)
         self.door: FrontDoor = app[FRONT_DOOR]
         self.runner = FrontRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=3)
         await self.runner.setup()
