@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 # The machine's own node and npm serve JupyterHub's proxy; a machine without them gets the PyPI wheel.
 LOCK := $(if $(and $(shell command -v node),$(shell command -v npm)),.ci/lock/run.lock,.ci/lock/node.lock)
 
-.PHONY: up test lint unit bench bench-redirect bench-relay bench-decide bench-balance bench-failover bench-docker lock clean docker-tools base-image
+.PHONY: up test lint unit bench bench-redirect bench-relay bench-decide bench-balance bench-failover bench-docker lock clean docker-tools base-image charts screenshots
 
 up: $(VENV)/.ready
 	@$(BIN)/binder-federation up --config config/local.yaml $(ARGS)
@@ -42,6 +42,12 @@ base-image: $(BIN)/uv docker-tools
 	members/buildpacks/import-base-image "$$work/base.tar" $(BASE_IMAGE) $(NOTEBOOK_IMAGE) && \
 	echo "Made $(BASE_IMAGE) for repositories, and $(NOTEBOOK_IMAGE) for their Dockerfiles."
 
+charts: $(VENV)/.ready  ## what draws the operators' console's charts, where npm could not be reached before
+	@.ci/console-charts $(VENV)
+
+screenshots: $(VENV)/.ready-dev  ## the pictures of the console in docs/images
+	@PYTHONPATH=tests/federation $(BIN)/python -m console_pictures docs/images
+
 bench: bench-redirect bench-relay
 
 bench-redirect: $(VENV)/.ready  ## redirects per second of one process, beside a bare aiohttp server; 20 s
@@ -67,14 +73,16 @@ $(BIN)/uv: .ci/lock/run.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -oE '^uv==[^ ]+' $<)"
 	@touch $@
 
-$(VENV)/.ready: $(BIN)/uv $(LOCK) pyproject.toml
+$(VENV)/.ready: $(BIN)/uv $(LOCK) pyproject.toml .ci/npm/charts/package-lock.json
 	@echo "Installing Binder Federation into $(VENV) ..."
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes -r $(LOCK)
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --build-constraints .ci/lock/dev.lock -e .
+	@.ci/console-charts $(VENV)
 	@touch $@
 
-$(VENV)/.ready-dev: $(VENV)/.ready .ci/lock/dev.lock
+$(VENV)/.ready-dev: $(VENV)/.ready .ci/lock/dev.lock .ci/npm/tests/package-lock.json
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes -r .ci/lock/dev.lock
+	@.ci/npm-files .ci/npm/tests $(VENV) $(VENV)/share/binder-federation-tests axe-core/axe.min.js axe-core/LICENSE
 	@touch $@
 
 lock: $(BIN)/uv  ## takes the newest versions that pyproject.toml allows

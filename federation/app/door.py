@@ -41,11 +41,13 @@ from federation.service.heartbeat import heartbeat
 from federation.service.history import HistoryKeeper
 from federation.service.incidents import Incidents
 from federation.service.lately import RecentLaunches
+from federation.service.launch_test import LaunchTests
 from federation.service.ledger import DonorsLedger
 from federation.service.monitor import Monitor
+from federation.service.own_launch import OwnLaunches
 from federation.service.patience import Patience
 from federation.service.pool import Pool
-from federation.service.ports import Clock, Line, MemberStreams, OverrideStore
+from federation.service.ports import Clock, Line, OverrideStore
 from federation.service.refs import Refs
 from federation.service.retry_budget import RetryBudget
 from federation.service.shares import RecentChoices
@@ -54,6 +56,7 @@ from federation.service.steering import Steering
 from federation.service.view_keeper import ViewKeeper
 from federation.service.waiting_room import WaitingRoom
 from federation.settings import SettingsError, load
+from federation.web import launch_test
 from federation.web.keys import Running
 
 
@@ -150,10 +153,14 @@ class FrontDoor:
                 clock=self.clock,
                 new_id=new_id,
             )
-            await self._watch(held, await held.enter_async_context(launching(app, parts)))
+            streams = await held.enter_async_context(launching(app, parts))
+            session_end = HttpSessionEnd(await held.enter_async_context(open_session()))
+            own = OwnLaunches(self.pool, streams, session_end, self.settings)
+            app[launch_test.TESTS] = LaunchTests(self.pool, own, self.tell)
+            await self._watch(held, own)
             yield
 
-    async def _watch(self, held: AsyncExitStack, streams: MemberStreams) -> None:
+    async def _watch(self, held: AsyncExitStack, own: OwnLaunches) -> None:
         """Starts what keeps the view of the members: looks, signals, launches of our own, and the time that goes by."""
         await held.enter_async_context(self.incidents)
         await held.enter_async_context(self.history)
@@ -166,8 +173,7 @@ class FrontDoor:
         scraper = MetricsScraper(await held.enter_async_context(open_session()), self._prometheus, self.clock)
         sources = Sources(prometheus, scraper)
         signals = SignalWatch(sources, self.settings, self.clock, self.dice, self.tell, self.pool.signalled)
-        session_end = HttpSessionEnd(await held.enter_async_context(open_session()))
-        canaries = Canaries(self.pool, streams, session_end, self.settings, self.tell)
+        canaries = Canaries(self.pool, own, self.settings, self.tell)
         for watch in (monitor, signals, canaries):
             self._listeners.append(watch.listen)
             held.callback(self._listeners.remove, watch.listen)

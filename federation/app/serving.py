@@ -18,6 +18,7 @@ from federation.adapters.log import http_logger
 from federation.adapters.metrics import make_registry
 from federation.adapters.metrics_costs import CostSeries
 from federation.adapters.metrics_own import own_version
+from federation.app.console import add_console
 from federation.app.door import FrontDoor
 from federation.app.live import add_live_events
 from federation.core.facts import LoopFailed
@@ -88,6 +89,7 @@ def make_app(
     registry = make_registry(door.metrics)
     registry.register(CostSeries(door.costs))
     app.router.add_get("/metrics", make_aiohttp_handler(registry))
+    add_console(app)
     app.add_routes(pages_for_people())
     return app
 

@@ -1,4 +1,4 @@
-"""The front door's own static files, read once and named by their content. Knows no page.
+"""The front door's static files, read once and named by their content. Knows no page.
 
 `url("launch.js")` carries a hash of the content, so a browser may keep the file for ever; the modules that a
 script imports are named the same way, so that no page ever mixes two releases.
@@ -7,10 +7,12 @@ script imports are named the same way, so that no page ever mixes two releases.
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
 from importlib.resources import files
+from pathlib import Path
 from types import MappingProxyType
 
 from aiohttp import ETag, web
@@ -21,6 +23,8 @@ TYPES = {
     "svg": "image/svg+xml",
 }
 IMPORT = re.compile(r'(from ")\./([a-z]+\.js)(")')
+# Files of others that an installation brings along, by the names that they get here; see `.ci/console-charts`.
+CHARTS = {"uplot.js": "uPlot.iife.min.js", "uplot.css": "uPlot.min.css"}
 FOR_EVER = "public, max-age=31536000, immutable"
 ASK_AGAIN = "no-cache"
 
@@ -33,7 +37,7 @@ class Asset:
 
 
 class Assets:
-    """All files of the package's `static` folder."""
+    """All files of the package's `static` folder, and those that the installation brought along."""
 
     def __init__(self, sources: dict[str, bytes]) -> None:
         self._sources = sources
@@ -63,7 +67,16 @@ class Assets:
 @cache
 def assets() -> Assets:
     folder = files("federation.web") / "static"
-    return Assets({entry.name: entry.read_bytes() for entry in folder.iterdir() if entry.is_file()})
+    own = {entry.name: entry.read_bytes() for entry in folder.iterdir() if entry.is_file()}
+    return Assets(charts(Path(sys.prefix) / "share" / "binder-federation" / "uplot") | own)
+
+
+def charts(folder: Path) -> dict[str, bytes]:
+    """What draws charts, if it is installed whole; without it pages show numbers alone."""
+    try:
+        return {name: (folder / file).read_bytes() for name, file in CHARTS.items()}
+    except OSError:
+        return {}
 
 
 def send(request: web.Request, asset: Asset, *, caching: str) -> web.Response:

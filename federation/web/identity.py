@@ -87,6 +87,11 @@ def holder(operators: Iterable[Operator], told: str) -> Operator | None:
     return found
 
 
+def known(request: web.Request, token: str) -> Operator | None:
+    """Whose token this is."""
+    return holder(request.app[RUNNING].settings.operators, digest(token))
+
+
 def identify(request: web.Request) -> Operator | None:
     """Who asks, None for the public."""
     operators = request.app[RUNNING].settings.operators
@@ -94,7 +99,7 @@ def identify(request: web.Request) -> Operator | None:
     if scheme.lower() == "bearer" and token.strip():
         return holder(operators, digest(token.strip()))
     key = request.cookies.get(COOKIE, "")
-    if not key or not _from_here(request):
+    if not key or not from_here(request):
         return None
     return holder(operators, request.app[SESSIONS].token(key, request.app[CLOCK].now()))
 
@@ -109,8 +114,8 @@ def required(request: web.Request, role: Role) -> Operator:
     return operator
 
 
-def _from_here(request: web.Request) -> bool:
-    """Whether a request with a cookie is a page's of ours: a change by another site's page is not."""
+def from_here(request: web.Request) -> bool:
+    """Whether a request is a page's of ours, as one with a cookie must be: a change by another site's page is not."""
     if request.method in SAFE:
         return True
     origin = request.headers.get("Origin", "")

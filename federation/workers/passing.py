@@ -45,8 +45,8 @@ def door_of(folder: Path, name: str) -> Path:
 
 def told_once(path: str) -> bool:
     """Whether this is told by the captain for the whole front door."""
-    beginnings = ("/federation/", "/status/", "/archive")
-    return path in ("/metrics", "/status", "/status.json") or path.startswith(beginnings)
+    beginnings = ("/federation/", "/status/", "/archive", "/operator/")
+    return path in ("/metrics", "/status", "/status.json", "/operator") or path.startswith(beginnings)
 
 
 @web.middleware
