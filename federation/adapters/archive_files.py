@@ -71,7 +71,7 @@ class ArchiveFiles:
         settings, now = self._in_force(), self._clock.now()
         folder = self._at(folder_of(settings), now)
         if folder is None:
-            self._lines.clear()
+            self._lines.clear()  # there are some only if there is to be no archive any more
             return
         try:
             for day in sorted(self._lines):
@@ -84,10 +84,10 @@ class ArchiveFiles:
             folder.tend(now, settings.archive.keep, settings.title)
 
     def _at(self, where: str | None, now: float) -> ArchiveFolder | None:
-        """The folder that is configured now."""
+        """The folder that is configured now. The first launch makes it: a front door that has none leaves nothing."""
         if where != self._where:
             self._end()
-        if where is not None and self._folder is None:
+        if where is not None and self._folder is None and (self._lines or Path(where).is_dir()):
             self._folder = ArchiveFolder(Path(where), now)
         self._where = where
         return self._folder

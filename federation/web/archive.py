@@ -95,6 +95,8 @@ async def file(request: web.Request) -> web.StreamResponse:
             async with _opened(folder / name) as opened:
                 return await _answer(request, opened, ends_anywhere=name == INDEX)
         except FileNotFoundError:
+            if name == INDEX:  # there was no launch yet
+                return web.Response(headers=CORS, content_type=TYPE, charset="utf-8")
             return _missing(request, "The archive has no such file.")
 
 

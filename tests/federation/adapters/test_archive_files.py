@@ -250,6 +250,12 @@ async def test_launches_become_lines_and_lists_are_current_at_the_end(tmp_path: 
     assert stage.facts == []
 
 
+async def test_without_a_launch_no_folder_is_made(tmp_path: Path) -> None:
+    async with Stage(tmp_path / "archive").archive:
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
 async def test_no_folder_writes_nothing_and_another_one_counts_at_once(tmp_path: Path) -> None:
     stage = Stage(None)
     async with stage.archive:

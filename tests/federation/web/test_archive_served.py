@@ -218,6 +218,14 @@ async def test_without_an_archive_there_is_a_page_that_says_so(kept: bool, tmp_p
         assert told.exit_code == 2 and "publishes no archive" in told.stderr
 
 
+async def test_before_the_first_launch_the_archive_is_empty(tmp_path: Path) -> None:
+    async with Door(archive=ArchiveRules(str(tmp_path / "archive"))) as door:
+        async with door.ask("/archive/index.jsonl") as answer:
+            assert (answer.status, await answer.read()) == (200, b"")
+        assert "There is no file yet" in await door.text("/archive/")
+        assert "No launches" in (await report(door)).stdout
+
+
 async def test_no_more_than_so_many_files_are_sent_at_once(
     old: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,7 +51,6 @@ async def test_all_workers_follow_what_one_of_them_was_told(tmp_path: Path) -> N
                 entries = (await answer.json())["entries"]
             assert [(one["id"], one["who"]) for one in entries] == [(2, "ana"), (1, "ana")]
             assert sorted(path.name for path in tmp_path.glob("*.state/*")) == [
-                "archive",
                 "audit.jsonl",
                 "overrides.json",
             ]
