@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
+from multidict import MultiMapping
 
 from federation.core.incident import Cause, Incident
 from federation.core.incidents_kept import told
@@ -13,7 +14,7 @@ from federation.core.told import text
 from federation.service.incidents import Incidents
 from federation.web.api import CLOCK, answer
 from federation.web.cors import CORS, open_to_all
-from federation.web.decisions import BadParameter
+from federation.web.decisions import BadParameter, once
 from federation.web.house import public_base
 from federation.web.incident_report import report
 from federation.web.words import age, iso, moment, number_of
@@ -93,7 +94,8 @@ def launches(one: Incident) -> str:
     return f"{met}, and {one.failed or 'none'} failed for {'its visitor' if one.affected == 1 else 'their visitors'}."
 
 
-def _asked(query: Mapping[str, str]) -> tuple[str, int, str]:
+def _asked(query: MultiMapping[str]) -> tuple[str, int, str]:
+    once(query)
     for key, value in query.items():
         if key not in PARAMETERS:
             raise BadParameter(text(key), value, f"one of the parameters {', '.join(PARAMETERS)}")

@@ -11,7 +11,9 @@ from typing import Any
 from xml.etree import ElementTree as Xml
 
 import pytest
+from described import faults
 from door_stage import SOON, Door, StockMember, event, plays, until
+from heard import Heard
 
 from federation.core.facts import Fact, IncidentChanged, LoopFailed
 from federation.core.incident import Change, Incident, Kind
@@ -79,7 +81,7 @@ async def test_a_member_that_is_killed_is_an_incident_until_it_is_back(
 
         told = await door.json(f"{INCIDENTS}?state=open")
         (one,) = told["incidents"]
-        assert told["next"] is None
+        assert told["next"] is None and faults(told, "Incidents") == []
         assert (one["kind"], one["member"], one["cause"], one["closed"]) == (
             "member_out",
             "alpha",
@@ -95,6 +97,7 @@ async def test_a_member_that_is_killed_is_an_incident_until_it_is_back(
         page = await door.text("/status")
         assert f'id="incident-{one["id"]}" open' in page and "1 launch met it, and none failed" in page
         now = await door.json("/status.json")
+        assert faults(now, "Status") == []
         assert now["status"] == "degraded" and [each["id"] for each in now["incidents"]] == [one["id"]]
         assert {each["name"]: each["takes_launches"] for each in now["members"]} == {
             "alpha": False,
@@ -109,6 +112,7 @@ async def test_a_member_that_is_killed_is_an_incident_until_it_is_back(
         await alpha.start()
         await until(lambda: not now_open(door))
         closed = await door.json(f"{INCIDENTS}/{one['id']}")
+        assert faults(closed, "Incident") == []
         assert closed["closed"] > closed["opened"] and one["id"] == closed["id"]
         assert "Incident closed: alpha takes launches as before." in closed["timeline"][-1]["text"]
         (entry,) = await entries(door)
@@ -138,7 +142,9 @@ async def test_a_member_that_is_killed_is_an_incident_until_it_is_back(
         (again,) = (await door.json(INCIDENTS))["incidents"]
         assert again == {key: value for key, value in closed.items() if key != "markdown"}
         assert (await door.json(f"{INCIDENTS}/{again['id']}"))["markdown"] == await door.text(again["report"])
-        (day,) = [day for day in (await door.json("/federation/v1/history"))["days"] if day["launches"]]
+        days = await door.json("/federation/v1/history")
+        assert faults(days, "History") == []
+        (day,) = [day for day in days["days"] if day["launches"]]
         assert day["launches"] == 1 and day["success"] == 1
         assert 0 < day["members"]["alpha"] < day["members"]["beta"] == 1 and day["up"] == 1
 
@@ -192,7 +198,9 @@ async def test_a_blind_front_door_opens_one_incident_and_blames_itself(
     members: tuple[StockMember, StockMember],
 ) -> None:
     alpha, beta = members
-    async with door_of(alpha, beta) as door:
+    async with door_of(alpha, beta) as door, door.ask("/federation/v1/events") as events:
+        stream = Heard(events)
+        await stream.next("members")
         await asyncio.gather(alpha.die(), beta.die())
         await until(is_open(door, Kind.BLIND))
         (one,) = (await door.json(f"{INCIDENTS}?state=open"))["incidents"]
@@ -201,6 +209,8 @@ async def test_a_blind_front_door_opens_one_incident_and_blames_itself(
         await asyncio.gather(alpha.start(), beta.start())
         await until(lambda: not now_open(door))
         assert [one.kind for one in door.door.incidents.all()] == [Kind.BLIND]
+        told = await stream.next("incident")
+        assert (told["id"], told["closed"]) == (one["id"], None), "it is told while it goes on"
 
 
 @pytest.fixture
@@ -231,6 +241,7 @@ async def test_a_fresh_install_without_members_tells_all_of_it(empty: Door) -> N
         ("limit=0", "limit", "a whole number from 1 to 200"),
         ("limit=9999", "limit", "a whole number from 1 to 200"),
         ("before=x", "before", "the id of an incident that is remembered"),
+        ("state=open&state=closed", "state", "one value"),
         ("stat=open", "stat", "one of the parameters state, limit, before"),
     ],
 )
