@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 # The machine's own node and npm serve JupyterHub's proxy; a machine without them gets the PyPI wheel.
 LOCK := $(if $(and $(shell command -v node),$(shell command -v npm)),.ci/lock/run.lock,.ci/lock/node.lock)
 
-.PHONY: up test lint unit bench bench-redirect bench-relay bench-decide bench-balance bench-failover bench-docker lock clean docker-tools base-image charts screenshots
+.PHONY: up test lint unit dashboards bench bench-redirect bench-relay bench-decide bench-balance bench-failover bench-docker lock clean docker-tools base-image charts screenshots
 
 up: $(VENV)/.ready
 	@$(BIN)/binder-federation up --config config/local.yaml $(ARGS)
@@ -27,6 +27,9 @@ lint: $(VENV)/.ready-dev
 
 unit: lint  ## the quick half of the tests: no hub, no builds, no browser
 	@$(BIN)/python -m pytest -m "not integration and not e2e" $(PYTEST_ARGS)
+
+dashboards: $(VENV)/.ready-dev  ## writes dashboards/grafana/*.json anew from dashboards/*.py
+	@$(BIN)/python -m dashboards
 
 docker-tools:  ## what `up --runtime docker` needs of Debian: engine, registry, buildx, the makings of a base image
 	@.ci/docker-tools

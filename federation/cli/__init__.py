@@ -29,6 +29,7 @@ from federation.local.lock import Locked
 from federation.local.parent import WrongParent, follow_parent
 from federation.local.ports import NoFreePort
 from federation.local.prepare import Wish
+from federation.local.prometheus import PrometheusMissing
 from federation.local.readiness import NotReady
 from federation.local.report import Report
 from federation.local.repositories import RepositoryError
@@ -36,6 +37,8 @@ from federation.local.runtime import RuntimeMissing
 from federation.local.up import up as run_up
 from federation.settings import SettingsError
 from federation.settings.local import Kind, LocalFile, kind_of, load_local, local_schema
+
+UP_FAILS = (Locked, RuntimeMissing, PrometheusMissing, NoFreePort, RepositoryError, NotReady, OSError)
 
 app = typer.Typer(
     name="binder-federation",
@@ -63,6 +66,7 @@ def up(
     members: Annotated[int | None, typer.Option(min=1, max=26, help="How many members.")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Wanted port of the front door.")] = None,
     runtime: Annotated[RuntimeName | None, typer.Option(help="What builds and sessions run in.")] = None,
+    prometheus: Annotated[bool | None, typer.Option(help="A Prometheus that watches it.")] = None,
     config: Annotated[Path | None, typer.Option(help="As config/local.yaml.")] = None,
     state_dir: Annotated[Path, typer.Option(help="Where everything is kept.")] = STATE_DIR,
     ready_file: Annotated[Path | None, typer.Option(help="Written when a launch would work.")] = None,
@@ -75,6 +79,7 @@ def up(
                 "members": members,
                 "port": port,
                 "runtime": runtime and runtime.value,
+                "prometheus": prometheus,
             }.items()
             if value is not None
         }
@@ -82,7 +87,7 @@ def up(
         run_up(Wish(local, state_dir, ready_file), Report(Console(highlight=False)))
     except SettingsError as problem:
         refuse(problem, USAGE)
-    except (Locked, RuntimeMissing, NoFreePort, RepositoryError, NotReady, OSError) as problem:
+    except UP_FAILS as problem:
         refuse(problem, FAILED)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None

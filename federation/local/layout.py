@@ -8,6 +8,7 @@ from string import ascii_lowercase
 
 FRONT_DOOR = "front-door"
 REGISTRY = "registry"
+PROMETHEUS = "prometheus"
 MOST_MEMBERS = len(ascii_lowercase)
 
 

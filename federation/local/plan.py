@@ -72,11 +72,24 @@ class DockerPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class PrometheusPlan:
+    """The Prometheus that reads the metrics of all. `program` is its path, `rules` a folder of rules or None."""
+
+    program: str
+    port: int
+    rules: str | None
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The whole federation. `extra_front_door` and `extra_member` are the operator's own keys.
 
-    `docker` is None for the process runtime. `build_secret` is what front door and members sign with,
-    `operator_token` what the front door knows its operator by.
+    `docker` is None for the process runtime, `prometheus` where none was asked for. `build_secret` is what front door
+    and members sign with, `operator_token` what the front door knows its operator by.
     """
 
     port: int
@@ -87,6 +100,7 @@ class Plan:
     build_secret: str
     operator_token: str
     docker: DockerPlan | None = None
+    prometheus: PrometheusPlan | None = None
 
     @property
     def url(self) -> str:
@@ -95,7 +109,7 @@ class Plan:
 
 def front_door_document(plan: Plan, layout: Layout) -> dict[str, Any]:
     """The content of the front door's configuration file (config/federation.yaml)."""
-    proposed = {
+    proposed: dict[str, Any] = {
         "title": "Local Binder Federation",
         "suggestions": [
             {
@@ -112,6 +126,12 @@ def front_door_document(plan: Plan, layout: Layout) -> dict[str, Any]:
         "view_file": str(layout.view),
         "state_folder": str(layout.state(FRONT_DOOR)),
     }
+    if plan.prometheus is not None:
+        proposed["prometheus"] = {
+            "url": plan.prometheus.url,
+            "selector": 'member="%(member)s"',
+            "interval": "5s",
+        }
     settled = {
         "members": {member.name: {"url": member.url, "weight": 1} for member in plan.members},
         "build_tokens": {"secret": plan.build_secret},

@@ -13,9 +13,18 @@ import yaml
 
 from federation.local.child import Program
 from federation.local.files import kept_secret, write_private
-from federation.local.layout import FRONT_DOOR, REGISTRY, Layout, member_names
-from federation.local.plan import DockerPlan, MemberPlan, Offer, Plan, front_door_document, member_document
+from federation.local.layout import FRONT_DOOR, PROMETHEUS, REGISTRY, Layout, member_names
+from federation.local.plan import (
+    DockerPlan,
+    MemberPlan,
+    Offer,
+    Plan,
+    PrometheusPlan,
+    front_door_document,
+    member_document,
+)
 from federation.local.ports import HOST, choose, next_free
+from federation.local.prometheus import prometheus_document, prometheus_program, shipped_rules
 from federation.local.registry import registry_document, registry_program
 from federation.local.repositories import publish
 from federation.settings.local import ExampleSection, LocalFile, load_examples
@@ -40,13 +49,17 @@ class Wish:
     state_dir: Path
     ready_file: Path | None = None
     examples: Path | None = field(default_factory=shipped_examples)
+    rules: Path | None = field(default_factory=lambda: shipped_rules(_HOME))
     front_door_command: Sequence[str] = (*_MODULE, "federation.cli")
     member_command: Sequence[str] = (*_MODULE, "members.cli")
 
 
-def make_plan(wish: Wish, layout: Layout, docker: DockerPlan | None) -> Plan:
+def make_plan(
+    wish: Wish, layout: Layout, docker: DockerPlan | None, prometheus: PrometheusPlan | None = None
+) -> Plan:
     """Chooses ports and publishes the examples. Raises NoFreePort, RepositoryError, SettingsError."""
-    reserved = () if docker is None else (docker.registry_port,)
+    reserved = [] if docker is None else [docker.registry_port]
+    reserved += [] if prometheus is None else [prometheus.port]
     port = next_free(wish.settings.port, taken=reserved)
     names = member_names(wish.settings.members)
     ports = choose(2 * len(names), seed=str(layout.root), taken=(port, *reserved))
@@ -62,6 +75,7 @@ def make_plan(wish: Wish, layout: Layout, docker: DockerPlan | None) -> Plan:
         build_secret=kept_secret(layout.build_secret),
         operator_token=kept_secret(layout.token),
         docker=docker,
+        prometheus=prometheus,
     )
 
 
@@ -70,19 +84,22 @@ def write_configurations(plan: Plan, layout: Layout) -> None:
     _write(layout.config(FRONT_DOOR), front_door_document(plan, layout))
     if plan.docker is not None:
         _write(layout.config(REGISTRY), registry_document(layout, plan.docker))
+    if plan.prometheus is not None:
+        _write(layout.config(PROMETHEUS), prometheus_document(plan, plan.prometheus))
     for member in plan.members:
         _write(layout.config(member.name), member_document(plan, member, layout))
 
 
 def programs(wish: Wish, plan: Plan, layout: Layout) -> tuple[Program, ...]:
-    """What is to run: the registry if there is one, the members, then the front door."""
+    """What is to run: the registry if there is one, the members, then the front door, and who watches them."""
     found = [] if plan.docker is None else [registry_program(layout, plan.docker)]
     found += [
         _program(layout, member.name, member.port, (*wish.member_command, "serve", "--config"))
         for member in plan.members
     ]
     front_door = _program(layout, FRONT_DOOR, plan.port, (*wish.front_door_command, "serve", "--config"))
-    return (*found, front_door)
+    watching = [] if plan.prometheus is None else [prometheus_program(layout, plan.prometheus)]
+    return (*found, front_door, *watching)
 
 
 def set_old_logs_aside(layout: Layout) -> None:

@@ -9,14 +9,15 @@ from typing import Any
 
 import aiohttp
 
-from federation.local.layout import FRONT_DOOR, REGISTRY
-from federation.local.plan import DockerPlan, Plan
+from federation.local.layout import FRONT_DOOR, PROMETHEUS, REGISTRY
+from federation.local.plan import DockerPlan, Plan, PrometheusPlan
 from federation.local.report import Report
 
 _LIMIT = (
     180.0  # seconds for everything; a member on a slow machine needs its hub, its proxy and their imports
 )
 _REGISTRY_LIMIT = 60.0
+_PROMETHEUS_LIMIT = 30.0
 _LOOK_EVERY = 0.2
 _ANSWER = aiohttp.ClientTimeout(total=5)
 HOPELESS = 3  # ends in a row, without ever having been ready
@@ -56,6 +57,17 @@ async def wait_registry(docker: DockerPlan, failures: Callable[[str], int]) -> N
             if time.monotonic() - begun > _REGISTRY_LIMIT:
                 raise NotReady(f"the registry did not answer within {_REGISTRY_LIMIT:.0f} s")
             await asyncio.sleep(_LOOK_EVERY)
+
+
+async def prometheus_ready(prometheus: PrometheusPlan, failures: Callable[[str], int]) -> bool:
+    """Whether it answers within a limit. Launches work without it: nothing waits for it any longer."""
+    begun = time.monotonic()
+    async with aiohttp.ClientSession(timeout=_ANSWER) as session:
+        while not await _answers(session, f"{prometheus.url}/-/ready"):
+            if failures(PROMETHEUS) >= HOPELESS or time.monotonic() - begun > _PROMETHEUS_LIMIT:
+                return False
+            await asyncio.sleep(_LOOK_EVERY)
+    return True
 
 
 def _verdict(

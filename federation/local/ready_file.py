@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from federation.local.files import kept_secret, write_private
 from federation.local.layout import Layout
@@ -23,12 +24,14 @@ def ready_text(plan: Plan, layout: Layout, token: str, pid: Callable[[str], int 
         {"name": member.name, "url": member.url, "hub_url": member.hub_url, "pid": pid(member.name)}
         for member in plan.members
     ]
-    document = {
+    document: dict[str, Any] = {
         "front_door": plan.url,
         "operator_token": token,
         "registry": str(layout.images) if plan.docker is None else plan.docker.registry_url,
         "members": members,
     }
+    if plan.prometheus is not None:
+        document["prometheus"] = plan.prometheus.url
     return json.dumps(document, indent=2) + "\n"
 
 

@@ -13,13 +13,14 @@ import uvloop
 
 from federation.local.engine import push
 from federation.local.equipment import Docker, find_docker
-from federation.local.layout import REGISTRY, Layout
+from federation.local.layout import PROMETHEUS, REGISTRY, Layout
 from federation.local.leftovers import end_leftovers
 from federation.local.lock import hold
 from federation.local.orphans import adopt_orphans
-from federation.local.plan import DockerPlan, Plan
+from federation.local.plan import DockerPlan, Plan, PrometheusPlan
 from federation.local.prepare import Wish, make_plan, programs, set_old_logs_aside, write_configurations
-from federation.local.readiness import NotReady, isolation, wait_ready, wait_registry
+from federation.local.prometheus import plan_prometheus
+from federation.local.readiness import NotReady, isolation, prometheus_ready, wait_ready, wait_registry
 from federation.local.ready_file import operator_token, ready_text, write_ready
 from federation.local.registry import kept_port
 from federation.local.report import Report, ending, tail
@@ -42,8 +43,8 @@ _FENCES = {
 def up(wish: Wish, report: Report) -> None:
     """Runs a local federation until SIGINT, SIGTERM or SIGHUP.
 
-    Raises Locked, RuntimeMissing, NoFreePort, RepositoryError, SettingsError before anything was started,
-    NotReady after everything that was started has ended again.
+    Raises Locked, RuntimeMissing, PrometheusMissing, NoFreePort, RepositoryError, SettingsError before anything
+    was started, NotReady after everything that was started has ended again.
     """
     layout = Layout(wish.state_dir.resolve())
     layout.create()
@@ -65,7 +66,7 @@ def _prepare(wish: Wish, layout: Layout, report: Report) -> Plan:
         report.warn(f"{name} still ran from an `up` that was killed; ended it")
     set_old_logs_aside(layout)
     docker = None if choice.docker is None else _docker_plan(choice.docker, layout, report)
-    plan = make_plan(wish, layout, docker)
+    plan = make_plan(wish, layout, docker, _prometheus_plan(wish, layout, docker))
     write_configurations(plan, layout)
     if plan.port != settings.port:
         report.warn(f"port {settings.port} is taken; the front door uses {plan.port}")
@@ -80,6 +81,13 @@ def _docker_plan(docker: Docker, layout: Layout, report: Report) -> DockerPlan:
             f"the registry's port {before} is taken; it uses {port}, and images are pulled once more from there"
         )
     return DockerPlan(docker.host, docker.base.buildpacks, docker.base.image, port, docker.registry_image)
+
+
+def _prometheus_plan(wish: Wish, layout: Layout, docker: DockerPlan | None) -> PrometheusPlan | None:
+    if not wish.settings.prometheus:
+        return None
+    taken = (wish.settings.port, *(() if docker is None else (docker.registry_port,)))
+    return plan_prometheus(layout, wish.rules, os.environ, taken)
 
 
 async def _run(wish: Wish, plan: Plan, layout: Layout, report: Report) -> None:
@@ -131,9 +139,18 @@ class _Up:
                 self._report.warn(f"{member.name} does not take launches: {self._layout.log(member.name)}")
         fence = await isolation(self._plan) if self._plan.docker is None else "docker"
         self._report.say(f"Isolation: {_FENCES.get(fence, fence or 'as each member tells in its log')}")
+        if self._plan.prometheus is not None:
+            await self._tell_of_prometheus(self._plan.prometheus)
         self._report.say(f"Logs:      {self._layout.logs}")
         self._report.say("Stop:      Ctrl-C here (what was built stays for the next start)")
         self._report.say(f"Federation ready: {self._plan.url}")
+
+    async def _tell_of_prometheus(self, prometheus: PrometheusPlan) -> None:
+        if await prometheus_ready(prometheus, self._supervisor.failures):
+            rules = "no rules" if prometheus.rules is None else f"the rules of {prometheus.rules}"
+            self._report.say(f"Prometheus: {prometheus.url} with {rules}")
+        else:
+            self._report.warn(f"Prometheus does not answer: {self._layout.log(PROMETHEUS)}")
 
     async def _start(self) -> None:
         """The registry first: members on Docker refuse to start without it."""

@@ -104,6 +104,8 @@ class LocalFile(Section):
     """Of the front door; the next free one if it is taken."""
     runtime: Runtime = "auto"
     """docker: containers, built by repo2docker; process: no engine is needed; auto: docker where that can be."""
+    prometheus: Annotated[bool, Field(strict=True)] = False
+    """Whether a Prometheus is started beside it, which reads the metrics of all and tells the front door."""
     front_door: Annotated[dict[str, Any], AfterValidator(_front_door)] = Field(
         default_factory=_local_front_door
     )

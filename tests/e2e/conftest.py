@@ -5,14 +5,16 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from local_federation import Federation
+from local_federation import CONFIG, Federation
 from playwright.async_api import Page, async_playwright
 
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
-    """One federation for most tests: what they do to it they undo, and `federation` waits for that."""
-    federation = Federation(tmp_path_factory.mktemp("federation"))
+    """One federation for most tests, with a Prometheus beside it: what they do to it they undo, and `federation`
+    waits for that."""
+    folder = tmp_path_factory.mktemp("federation")
+    federation = Federation(folder, config=f"prometheus: true\n{CONFIG}")
     try:
         federation.start()
         yield federation

@@ -9,7 +9,7 @@ import subprocess
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,15 +22,25 @@ _GLOBAL = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval
 
 
 @contextmanager
-def running_prometheus(folder: Path, targets: Mapping[str, int]) -> Iterator[str]:
+def running_prometheus(
+    folder: Path, targets: Mapping[str, int], *, doors: Sequence[int] = (), rules: Sequence[Path] = ()
+) -> Iterator[str]:
     """The URL of a Prometheus that keeps its data in `folder` and reads `/metrics` of these ports on loopback every
-    second, each under its label `member`. It begins five seconds after its start. Raises StageError."""
+    second, each under its label `member`, those of front doors without. It begins five seconds after its start and
+    evaluates the files of `rules` every second. Raises StageError."""
     program = shutil.which("prometheus")
     if program is None:
         raise StageError("prometheus not found: run `.ci/test-tools`, which installs what the tests need")
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "prometheus.yml"
-    config.write_text(json.dumps({"global": _GLOBAL, "scrape_configs": [_job(targets)]}))  # JSON is YAML
+    jobs = [
+        _job(targets),
+        {"job_name": "binder-federation", "static_configs": [{"targets": [*map(_at, doors)]}]},
+    ]
+    files = [str(file) for file in rules]
+    config.write_text(
+        json.dumps({"global": _GLOBAL, "rule_files": files, "scrape_configs": jobs})
+    )  # JSON is YAML
     port = free_port()
     # Without pdeathsig a killed test run would leave it behind.
     command = ["setpriv", "--pdeathsig", "KILL", program, f"--config.file={config}"]
@@ -61,10 +71,12 @@ def asked(url: str, query: str) -> list[Any]:
 
 
 def _job(targets: Mapping[str, int]) -> dict[str, Any]:
-    members = [
-        {"targets": [f"127.0.0.1:{port}"], "labels": {"member": name}} for name, port in targets.items()
-    ]
-    return {"job_name": "members", "static_configs": members}
+    members = [{"targets": [_at(port)], "labels": {"member": name}} for name, port in targets.items()]
+    return {"job_name": "binder-members", "static_configs": members}
+
+
+def _at(port: int) -> str:
+    return f"127.0.0.1:{port}"
 
 
 def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -44,6 +44,7 @@ class Run:
     port: int = field(default_factory=free_port)
     runtime: str = "process"
     env: dict[str, str] = field(default_factory=dict)
+    more: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -69,6 +70,7 @@ class Run:
                     str(self.port),
                     str(self.ready_file),
                     self.runtime,
+                    *self.more,
                 ],
                 env=os.environ | self.env,
                 stdout=file if output is None else output,
