@@ -86,7 +86,8 @@ class PrometheusPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The whole federation. `extra_front_door` and `extra_member` are the operator's own keys.
+    """The whole federation. `extra_front_door` and `extra_member` are the operator's own keys, `member_costs` what each
+    member costs.
 
     `docker` is None for the process runtime, `prometheus` where none was asked for. `build_secret` is what front door
     and members sign with, `operator_token` what the front door knows its operator by.
@@ -97,6 +98,7 @@ class Plan:
     offers: tuple[Offer, ...]
     extra_front_door: Mapping[str, Any]
     extra_member: Mapping[str, Any]
+    member_costs: Mapping[str, Any]
     build_secret: str
     operator_token: str
     docker: DockerPlan | None = None
@@ -133,7 +135,10 @@ def front_door_document(plan: Plan, layout: Layout) -> dict[str, Any]:
             "interval": "5s",
         }
     settled = {
-        "members": {member.name: {"url": member.url, "weight": 1} for member in plan.members},
+        "members": {
+            member.name: {"url": member.url, "weight": 1, "costs": dict(plan.member_costs)}
+            for member in plan.members
+        },
         "build_tokens": {"secret": plan.build_secret},
         "operators": {OPERATOR: {"role": "operator", "tokens": [f"sha256:{digest(plan.operator_token)}"]}},
     }

@@ -72,6 +72,7 @@ def make_plan(
         offers=_publish(wish.examples, layout),
         extra_front_door=wish.settings.front_door,
         extra_member=wish.settings.member,
+        member_costs=wish.settings.costs.model_dump(),
         build_secret=kept_secret(layout.build_secret),
         operator_token=kept_secret(layout.token),
         docker=docker,

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from federation.settings.fields import Section
+from federation.settings.front_door import MemberCostSection
 from federation.settings.reading import check, read_document
 
 Runtime = Literal["auto", "process", "docker"]
@@ -84,6 +85,7 @@ def _local_front_door() -> dict[str, Any]:
             "slow_start": "20s",
         },
         "launch": {"connect_timeout": "2s", "stuck_after": "60s"},
+        "incidents": {"member_out": "3s"},
         "providers": ["gh", "git"],
     }
 
@@ -106,6 +108,8 @@ class LocalFile(Section):
     """docker: containers, built by repo2docker; process: no engine is needed; auto: docker where that can be."""
     prometheus: Annotated[bool, Field(strict=True)] = False
     """Whether a Prometheus is started beside it, which reads the metrics of all and tells the front door."""
+    costs: MemberCostSection = MemberCostSection(monthly=60.0)
+    """What each member costs, as in config/federation.yaml: a figure to see what launches cost."""
     front_door: Annotated[dict[str, Any], AfterValidator(_front_door)] = Field(
         default_factory=_local_front_door
     )

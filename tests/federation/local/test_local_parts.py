@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from federation import settings as front_door_settings
+from federation.core.model import MemberCosts
 from federation.core.operatortoken import digest
 from federation.core.rules import Role
 from federation.local.child import Child, Program
@@ -168,6 +169,7 @@ def plan() -> Plan:
             "sessions": {"max": 3},
             "providers": {"git": {"protocols": ["https"], "file_roots": ["/srv/git"]}},
         },
+        member_costs={"monthly": 60.0},
         build_secret="5e" * 32,
         operator_token="0123456789abcdef" * 4,
     )
@@ -179,6 +181,7 @@ def test_the_front_doors_file_is_accepted_by_the_front_door(plan: Plan, tmp_path
     write_configurations(plan, layout)
     found = front_door_settings.load(layout.config(FRONT_DOOR))
     assert found.title == "Mine"
+    assert {member.costs for member in found.members} == {MemberCosts(monthly=60.0)}
     assert found.state_folder == str(tmp_path / "front-door")
     assert [(one.name, one.role) for one in found.operators] == [("local", Role.OPERATOR)]
     assert holder(found.operators, digest(plan.operator_token)) is not None
