@@ -31,6 +31,7 @@ CONFIG = """
 front_door:
   health: {interval: 1s, timeout: 2s, fall: 2, rise: 1}
   launch: {connect_timeout: 15s, stuck_after: 60s}
+  incidents: {member_out: 1s}
   providers: [gh, git]
 member:
   sessions: {max: 150, idle_timeout: 30m}
