@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+from federation.core.archive import folder_of
 from federation.core.cost_exports import Period, entries
 from federation.core.costs import Books, Figures, figures, monthly_periods, spending
 from federation.core.facts import Listener, LoopFailed
 from federation.core.model import Member, MemberView, Pacing
 from federation.core.months import Month, month_named, month_of
 from federation.core.pacing import glided, pace, would_be
-from federation.core.rules import Settings
 from federation.core.shares import expected
 from federation.service.dispatch import InForce
 from federation.service.ledger import DonorsLedger
@@ -191,7 +191,7 @@ class Costs:
         return problems
 
     async def _publish(self) -> None:
-        folder, told = archive_of(self._in_force()), self.entries()
+        folder, told = folder_of(self._in_force()), self.entries()
         if folder is None or not (told or self._written):
             return
         path = f"{folder}/{PUBLISHED}"
@@ -217,10 +217,3 @@ def _stepped(before: _Paced | None, wanted: Pacing, now: float) -> _Paced:
 
 def _said(factor: float, reason: str) -> Pacing:
     return Pacing(factor, f"{reason or RETURNING}: {100 * factor:.0f} %" if factor < 1 else reason)
-
-
-def archive_of(settings: Settings) -> str | None:
-    """The folder of the public archive; None when there is none."""
-    if settings.archive.folder is not None:
-        return settings.archive.folder
-    return None if settings.state_folder is None else f"{settings.state_folder}/archive"

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from federation.settings.fields import Section
-from federation.settings.front_door import MemberCostSection
 from federation.settings.reading import check, read_document
+from federation.settings.sections import MemberCostSection
 
 Runtime = Literal["auto", "process", "docker"]
 
