@@ -24,7 +24,7 @@ from federation.core.counters import grown, tally
 from federation.core.model import Member, Signal, Tally
 from federation.core.promql import QUERIES
 from federation.core.rules import PrometheusRules
-from federation.service.ports import Reading
+from federation.service.ports import Reading, SignalSource
 
 NONE = Signal(0.0, 0.0)
 ALPHA, BETA = Member("alpha", "http://alpha", 1.0), Member("beta", "http://beta", 1.0)
@@ -70,7 +70,7 @@ def threads() -> int:
 
 
 async def reading(
-    asking: PrometheusSource, member: Member, met: Callable[[Reading], object], seconds: float = 15
+    asking: SignalSource, member: Member, met: Callable[[Reading], object], seconds: float = 15
 ) -> Reading:
     """The first one that is as wanted."""
     async with asyncio.timeout(seconds):
@@ -196,11 +196,12 @@ async def test_a_scrape_tells_what_prometheus_tells(prometheus: Running) -> None
         scraper = MetricsScraper(session, PrometheusRules, SystemClock())
         member = Member("both", f"http://127.0.0.1:{both.port}", 1.0)
         await reading(asking, member, lambda found: found.counts)
-        await scraper.read(member)
+        await reading(scraper, member, lambda found: found.counts)
         both.launched(1, 3, 4, 4, 7, 12, 14, 22, 40, 90)
         both.launched(5, 5, status="failure")
         told = await reading(asking, member, lambda found: "launch_seconds" in found.signals)
-        by_prometheus, by_scrape = values(told), values(await scraper.read(member))
+        scraped = await reading(scraper, member, lambda found: "launch_seconds" in found.signals)
+        by_prometheus, by_scrape = values(told), values(scraped)
     for name in ("launch_success", "launch_seconds", "builds", "launching"):
         assert by_scrape[name] == pytest.approx(by_prometheus[name]), name
     assert by_scrape["launches"] == 12

@@ -50,7 +50,4 @@ async def test_all_workers_follow_what_one_of_them_was_told(tmp_path: Path) -> N
             async with crew.ask(AUDIT, headers=bearer(ANA)) as answer:
                 entries = (await answer.json())["entries"]
             assert [(one["id"], one["who"]) for one in entries] == [(2, "ana"), (1, "ana")]
-            assert sorted(path.name for path in tmp_path.glob("*.state/*")) == [
-                "audit.jsonl",
-                "overrides.json",
-            ]
+            assert {"audit.jsonl", "overrides.json"} <= {path.name for path in tmp_path.glob("*.state/*")}
