@@ -1,4 +1,4 @@
-"""A file of the state folder that holds one JSON document, replaced as a whole. Knows nothing of what is in it."""
+"""A file that holds one JSON document, replaced as a whole. Knows nothing of what is in it."""
 
 from __future__ import annotations
 

@@ -28,7 +28,6 @@ from federation.adapters.state_file import StateFile
 from federation.adapters.store_file import FileStore
 from federation.adapters.store_memory import MemoryStore
 from federation.adapters.transport import open_session
-from federation.adapters.view_file import ViewFile
 from federation.app.launching import Parts, launching, new_id
 from federation.core.facts import ConfigurationRefused, Fact, Listener, Reconfigured
 from federation.core.policies import Dice
@@ -164,7 +163,9 @@ class FrontDoor:
         """Starts what keeps the view of the members: looks, signals, launches of our own, and the time that goes by."""
         await held.enter_async_context(self.incidents)
         await held.enter_async_context(self.history)
-        await held.enter_async_context(ViewKeeper(self.pool, ViewFile(), self.settings, self.tell))
+        await held.enter_async_context(
+            ViewKeeper(self.pool, StateFile("view file"), self.settings, self.tell)
+        )
         looking = await held.enter_async_context(open_session(answers=CertifiedResponse))
         prober = HttpProber(looking, self._health, self.clock, self.certificates)
         monitor = Monitor(self.pool, prober, self.settings, self.dice, self.tell)

@@ -6,12 +6,12 @@ What cannot be read or written is told, once until it goes well again, and harms
 from __future__ import annotations
 
 import asyncio
-from types import TracebackType
 
-from federation.core.facts import Fact, LaunchEnded, Listener, LoopFailed, Outcome, Redirected
+from federation.core.facts import Fact, LaunchEnded, Listener, Outcome, Redirected
 from federation.core.history import History, Launches, document, looked, read
 from federation.core.lately import counts_against_us
 from federation.service.dispatch import InForce
+from federation.service.keeper import Keeper
 from federation.service.ports import Clock, Members, ViewStore
 
 EVERY = 1.0  # seconds between two looks
@@ -19,7 +19,7 @@ QUIET = 60.0  # seconds between two writes at least
 FILE = "history.json"
 
 
-class HistoryKeeper:
+class HistoryKeeper(Keeper):
     """A listener that looks once a second. `async with` it: what was kept is read when the block begins, and written
     within it and at its end. A file that is there and cannot be read is left as it is."""
 
@@ -33,18 +33,15 @@ class HistoryKeeper:
         *,
         every: float = EVERY,
     ) -> None:
+        super().__init__("history", tell, every)
         self.history = History()
         self._pool = pool
         self._in_force = in_force
         self._clock = clock
         self._store = store
-        self._tell = tell
-        self._every = every
         self._ended = self._good = self._bad = 0  # launches since the last look
         self._unread = ""  # a file whose days would be lost if it were written
-        self._failing = False
-        self._ending = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._written = 0.0  # when it was last written, on the loop's clock
 
     def listen(self, fact: Fact) -> None:
         match fact:
@@ -69,40 +66,18 @@ class HistoryKeeper:
             now=self._clock.now(),
         )
 
-    async def __aenter__(self) -> HistoryKeeper:
-        await self._read()
-        self._task = asyncio.create_task(self._run(), name="history")
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ending.set()  # not cancelled: a write under way comes to its end, within its own limit
-        if self._task is not None:
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        written, ending = loop.time(), False
-        while not ending:
-            ending = await self._is_over(self._every)
-            try:
-                self.tick()
-            except Exception as error:  # a fault of ours must not end the loop
-                self._tell(LoopFailed("history", error))
-            if ending or loop.time() - written >= QUIET:
-                written = loop.time()
-                await self._write()
-
-    async def _is_over(self, seconds: float) -> bool:
-        """Whether the block ends within this time."""
+    async def _turn(self, *, last: bool) -> None:
         try:
-            async with asyncio.timeout(seconds):
-                return await self._ending.wait()
-        except TimeoutError:
-            return False
+            self.tick()
+        except Exception as error:  # what was counted is kept all the same
+            self._fault(error)
+        now = asyncio.get_running_loop().time()
+        if last or now - self._written >= QUIET:
+            self._written = now
+            await self._write()
 
-    async def _read(self) -> None:
+    async def _begin(self) -> None:
+        self._written = asyncio.get_running_loop().time()
         path = self._path()
         if path is None:
             return
@@ -112,8 +87,7 @@ class HistoryKeeper:
                 self.history = read(found)
         except Exception as error:
             self._unread = path
-            left = ValueError(f"{path}: {error}; it is left as it is, and nothing is written")
-            self._tell(LoopFailed("history", left))
+            self._fault(ValueError(f"{path}: {error}; it is left as it is, and nothing is written"))
 
     async def _write(self) -> None:
         path = self._path()
@@ -121,11 +95,9 @@ class HistoryKeeper:
             return
         try:
             await self._store.write(path, document(self.history))
-            self._failing = False
+            self._goes_well()
         except Exception as error:  # a full disk must not end the loop
-            if not self._failing:
-                self._tell(LoopFailed("history", error))
-            self._failing = True
+            self._fails(error)
 
     def _path(self) -> str | None:
         folder = self._in_force().state_folder

@@ -5,16 +5,15 @@ What cannot be read or written is told, once until it goes well again, and harms
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
-from types import TracebackType
 
-from federation.core.facts import Fact, IncidentChanged, Listener, LoopFailed
+from federation.core.facts import Fact, IncidentChanged, Listener
 from federation.core.incident import Change, Incident, Kind
 from federation.core.incidents import Book, Look, heard, looked, restored
 from federation.core.incidents_kept import read, record
 from federation.service.dispatch import InForce
+from federation.service.keeper import Keeper
 from federation.service.lately import RecentLaunches
 from federation.service.ports import Clock, IncidentStore, Line, Members
 
@@ -24,7 +23,7 @@ MOST_RECORDS = 2000  # in the file, until it is written anew with one for each i
 FILE = "incidents.jsonl"
 
 
-class Incidents:
+class Incidents(Keeper):
     """A listener that looks once a second. `async with` it before the first look at a member: what was kept is read
     when the block begins. A file that is there and cannot be read is left as it is. `line` gives those who wait for a
     seat."""
@@ -41,6 +40,7 @@ class Incidents:
         *,
         every: float = EVERY,
     ) -> None:
+        super().__init__("incidents", tell, every)
         self.since = clock.now()  # when this began to look
         self._pool = pool
         self._lately = lately
@@ -48,17 +48,12 @@ class Incidents:
         self._in_force = in_force
         self._clock = clock
         self._store = store
-        self._tell = tell
-        self._every = every
         self._book = Book()
         self._told: dict[str, Incident] = {}  # open ones, as listeners know them
         self._written: dict[str, tuple[float, Incident]] = {}
         self._unwritten: dict[str, Incident] = {}
         self._records = 0
         self._unread = ""  # a folder with a record that must not be lost
-        self._failing = False
-        self._ending = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
 
     def all(self) -> tuple[Incident, ...]:
         """The incidents that are remembered, the latest first."""
@@ -106,37 +101,14 @@ class Incidents:
         self._unwritten[incident.id] = incident
         self._tell(IncidentChanged(incident, change))
 
-    async def __aenter__(self) -> Incidents:
-        await self._read()
-        self._task = asyncio.create_task(self._run(), name="incidents")
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ending.set()  # not cancelled: a write under way comes to its end, within its own limit
-        if self._task is not None:
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _run(self) -> None:
-        ending = False
-        while not ending:
-            ending = await self._is_over(self._every)
-            try:
-                self.tick()
-            except Exception as error:  # a fault of ours must not end the loop
-                self._tell(LoopFailed("incidents", error))
-            await self._write(last=ending)
-
-    async def _is_over(self, seconds: float) -> bool:
-        """Whether the block ends within this time."""
+    async def _turn(self, *, last: bool) -> None:
         try:
-            async with asyncio.timeout(seconds):
-                return await self._ending.wait()
-        except TimeoutError:
-            return False
+            self.tick()
+        except Exception as error:  # what was noted is kept all the same
+            self._fault(error)
+        await self._write(last=last)
 
-    async def _read(self) -> None:
+    async def _begin(self) -> None:
         folder = self._in_force().state_folder
         if folder is None:
             return
@@ -144,8 +116,7 @@ class Incidents:
             records = await self._store.read(f"{folder}/{FILE}")
         except Exception as error:  # the front door starts without it
             self._unread = folder
-            left = ValueError(f"{folder}/{FILE}: {error}; it is left as it is, and nothing is written")
-            self._tell(LoopFailed("incidents", left))
+            self._fault(ValueError(f"{folder}/{FILE}: {error}; it is left as it is, and nothing is written"))
             return
         self._records = len(records)
         self._book = restored(read(records), self._clock.now())
@@ -166,11 +137,9 @@ class Incidents:
             else:
                 await self._store.append(path, [record(incident) for incident in due])
                 self._records += len(due)
-            self._failing = False
+            self._goes_well()
         except Exception as error:  # a full disk must not end the loop
-            if not self._failing:
-                self._tell(LoopFailed("incidents", error))
-            self._failing = True
+            self._fails(error)
             return
         for incident in due:
             self._written[incident.id] = (now, incident)

@@ -6,17 +6,16 @@ memory until it can be read.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from types import TracebackType
 
-from federation.core.facts import Fact, LaunchEnded, Listener, LoopFailed, Outcome, Redirected
+from federation.core.facts import Fact, LaunchEnded, Listener, Outcome, Redirected
 from federation.core.ledger import Account, Served, document, read, session_hours
 from federation.core.model import MemberView
 from federation.core.rules import Settings
 from federation.core.shares import expected
 from federation.service.dispatch import InForce
+from federation.service.keeper import Keeper
 from federation.service.ports import Clock, Members, ViewStore
 
 EVERY = 60.0  # seconds between two writes
@@ -24,7 +23,7 @@ SEEN = 60.0  # seconds, and twice the time between two looks, after which a memb
 NAME = "ledger.json"
 
 
-class DonorsLedger:
+class DonorsLedger(Keeper):
     """A listener. `async with` it: it is read when the block begins, and written within it and at its end. Call `beat`
     about once a second."""
 
@@ -38,21 +37,18 @@ class DonorsLedger:
         *,
         every: float = EVERY,
     ) -> None:
+        super().__init__("ledger", tell, every)
         self._members = members
         self._in_force = in_force
         self._clock = clock
         self._store = store
-        self._tell = tell
-        self._every = every
         self._path = path_of(in_force())  # of another configuration from the next start on
         self._loaded = self._path is None
-        self._changed = self._failing = False
+        self._changed = False
         self._launches: Counter[str] = Counter()
         self._redirected: Counter[str] = Counter()
         self._builds: Counter[str] = Counter()
         self._sampled: float | None = None
-        self._ending = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
         self.accounts: dict[str, Account] = {}
         self.since = clock.now()
 
@@ -86,18 +82,12 @@ class DonorsLedger:
         """This member's part; an empty one when there is none."""
         return self.accounts.get(name) or Account()
 
-    async def __aenter__(self) -> DonorsLedger:
+    async def _begin(self) -> None:
         await self._read()
-        self._task = asyncio.create_task(self._run(), name="ledger")
-        return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ending.set()  # not cancelled: a write under way comes to its end, within its own limit
-        if self._task is not None:
-            await asyncio.gather(self._task, return_exceptions=True)
-        self.beat()
+    async def _turn(self, *, last: bool) -> None:
+        if last:
+            self.beat()
         await self._keep()
 
     def _enter(self, name: str, used: int | None, seconds: float, whole: float, now: float) -> None:
@@ -123,28 +113,21 @@ class DonorsLedger:
             found = await self._store.read(self._path)
             if found is not None:
                 self._take_in(*read(found))
-            self._loaded, self._failing = True, False
+            self._loaded = True
+            self._goes_well()
         except ValueError as error:
-            self._fail(
+            self._fails(
                 ValueError(
                     f"{self._path} {error}; it is left as it is, and nothing is written until it is good"
                 )
             )
         except Exception as error:  # the front door starts without it
-            self._fail(error)
+            self._fails(error)
 
     def _take_in(self, accounts: Mapping[str, Account], since: float) -> None:
         for name, account in accounts.items():
             self.accounts.setdefault(name, Account()).take_in(account)
         self.since = min(self.since, since)
-
-    async def _run(self) -> None:
-        while not self._ending.is_set():
-            try:
-                async with asyncio.timeout(self._every):
-                    await self._ending.wait()
-            except TimeoutError:
-                await self._keep()
 
     async def _keep(self) -> None:
         """Writes what has changed. What could not be read before is read first, or would be lost."""
@@ -155,15 +138,10 @@ class DonorsLedger:
         self._changed = False
         try:
             await self._store.write(self._path, document(self.accounts, self.since))
-            self._failing = False
+            self._goes_well()
         except Exception as error:  # a full disk must not end the loop
             self._changed = True
-            self._fail(error)
-
-    def _fail(self, error: Exception) -> None:
-        if not self._failing:
-            self._tell(LoopFailed("ledger", error))
-        self._failing = True
+            self._fails(error)
 
 
 def path_of(settings: Settings) -> str | None:

@@ -12,7 +12,7 @@ import pytest
 from door_stage import Door, StockMember, until
 
 from federation.adapters.clock import SystemClock
-from federation.adapters.view_file import ViewFile
+from federation.adapters.state_file import StateFile
 from federation.core.facts import AttemptEnded, Fact, LoopFailed, Outcome
 from federation.core.launchkey import parse_spec
 from federation.core.model import State
@@ -76,7 +76,7 @@ async def test_nobody_is_trusted_before_the_first_look(pair: Pair, tmp_path: Pat
         pass
     settings = door(pair, file).settings
     fresh = Pool(settings, SystemClock())
-    async with ViewKeeper(fresh, ViewFile(), lambda: settings, print):
+    async with ViewKeeper(fresh, StateFile("view file"), lambda: settings, print):
         alpha, beta = fresh.views()
         assert (alpha.state, alpha.fit) == (State.UNKNOWN, False)
         assert alpha.reason == alpha.refusal == "not seen since the start; was healthy before"
@@ -114,7 +114,7 @@ async def test_a_folder_that_cannot_be_written_is_told_once_and_harms_nothing(pa
     facts: list[Fact] = []
     async with door(pair, None) as started:
         pool, settings = started.door.pool, door(pair, file).settings
-        async with ViewKeeper(pool, ViewFile(), lambda: settings, facts.append, every=0.05):
+        async with ViewKeeper(pool, StateFile("view file"), lambda: settings, facts.append, every=0.05):
             await asyncio.sleep(0.5)
             assert (await started.launch()).last["phase"] == "ready"
     assert [type(fact) for fact in facts] == [LoopFailed]
@@ -126,7 +126,7 @@ async def test_it_is_written_while_it_runs_but_only_when_there_is_something_new(
     file = tmp_path / "view.json"
     async with door(pair, None) as started:
         pool, settings = started.door.pool, door(pair, file).settings
-        async with ViewKeeper(pool, ViewFile(), lambda: settings, print, every=0.05):
+        async with ViewKeeper(pool, StateFile("view file"), lambda: settings, print, every=0.05):
             await until(file.exists)
             first = file.stat().st_ino, file.stat().st_mtime_ns
             looks = pair[0].looks

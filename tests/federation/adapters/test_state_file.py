@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from federation.adapters import view_file
-from federation.adapters.view_file import ViewFile
+from federation.adapters import errand, state_file
+from federation.adapters.state_file import StateFile
 
 
 async def test_what_is_written_is_read_and_replaced(tmp_path: Path) -> None:
-    file, store = tmp_path / "view.json", ViewFile()
+    file, store = tmp_path / "view.json", StateFile("a file")
     assert await store.read(str(file)) is None
     await store.write(str(file), {"a": 1})
     held = file.open("rb")
@@ -29,22 +29,20 @@ async def test_a_torn_file_is_no_document(tmp_path: Path, found: bytes) -> None:
     file = tmp_path / "view.json"
     file.write_bytes(found)
     with pytest.raises(ValueError, match="is not JSON"):
-        await ViewFile().read(str(file))
+        await StateFile("a file").read(str(file))
 
 
 async def test_a_huge_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(view_file, "LARGEST", 10)
+    monkeypatch.setattr(state_file, "LARGEST", 10)
     file = tmp_path / "view.json"
     file.write_bytes(b'"0123456789"')
     with pytest.raises(ValueError, match="larger than 10 bytes"):
-        await ViewFile().read(str(file))
+        await StateFile("a file").read(str(file))
 
 
 async def test_a_write_that_fails_keeps_the_old_document(tmp_path: Path) -> None:
-    file, store = tmp_path / "view.json", ViewFile()
+    file, store = tmp_path / "view.json", StateFile("a file")
     await store.write(str(file), {"a": 1})
-    with pytest.raises(OSError, match="No such file"):
-        await store.write(str(tmp_path / "none" / "view.json"), {})
     (tmp_path / "view.json.part").mkdir()
     with pytest.raises(IsADirectoryError):
         await store.write(str(file), {"a": 2})
@@ -55,15 +53,15 @@ async def test_a_write_that_fails_leaves_nothing_lying_about(tmp_path: Path) -> 
     folder = tmp_path / "view.json"
     folder.mkdir()
     with pytest.raises(IsADirectoryError):
-        await ViewFile().write(str(folder), {})
+        await StateFile("a file").write(str(folder), {})
     assert list(tmp_path.iterdir()) == [folder]
 
 
 async def test_a_disk_that_does_not_answer_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(view_file, "LIMIT", 0.2)
-    pipe, store = tmp_path / "pipe", ViewFile()
+    monkeypatch.setattr(errand, "LIMIT", 0.2)
+    pipe, store = tmp_path / "pipe", StateFile("a file")
     os.mkfifo(pipe)  # to open it hangs as long as nobody writes
     with pytest.raises(OSError, match=r"within 0\.2 s"):
         await store.read(str(pipe))
@@ -71,6 +69,8 @@ async def test_a_disk_that_does_not_answer_is_not_waited_for(
         await store.read(str(pipe))
     await asyncio.to_thread(pipe.write_bytes, b"1")
     async with asyncio.timeout(5):
-        while store._busy:
-            await asyncio.sleep(0.01)
-    await store.write(str(tmp_path / "view.json"), {})
+        while True:
+            try:
+                return await store.write(str(tmp_path / "new" / "view.json"), {})
+            except OSError:  # until the thread that hung has ended
+                await asyncio.sleep(0.01)
