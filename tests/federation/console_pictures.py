@@ -1,22 +1,29 @@
-"""Makes the pictures of the console in docs/images: `make screenshots`. The front door of the console's tests is
-started, launched on and drained for them."""
+"""Makes the pictures of the console, its login and the archive in docs/images: `make screenshots`. The front door of
+the console's tests is started, launched on and drained for them."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+import tempfile
 from pathlib import Path
 
 from console_stage import ConsoleScene, console_scene
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 DESK = {"width": 1320, "height": 1180}
+SMALL = {"width": 900, "height": 520}
 PHONE = {"width": 390, "height": 844}
 LONG = 14.0  # seconds of launches before the first picture, so that the chart has lines
 
 
 async def main(folder: Path) -> None:
-    async with console_scene() as scene, async_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as state:
+        await _pictures(Path(state), folder)
+
+
+async def _pictures(state: Path, folder: Path) -> None:
+    async with console_scene(state) as scene, async_playwright() as playwright:
         chromium = await playwright.chromium.launch(
             executable_path="/usr/bin/chromium", args=["--no-sandbox"]
         )
@@ -24,6 +31,7 @@ async def main(folder: Path) -> None:
             for scheme in ("light", "dark"):
                 await _desk(scene, chromium, scheme, folder)
             await _phone(scene, chromium, folder)
+            await _public(scene, chromium, folder)
         finally:
             await chromium.close()
 
@@ -55,6 +63,17 @@ async def _phone(scene: ConsoleScene, chromium: Browser, folder: Path) -> None:
     for scheme in ("light", "dark"):
         page = await _page(scene, chromium, scheme, PHONE)
         await page.screenshot(path=folder / f"console-phone-{scheme}.png")
+        await page.context.close()
+
+
+async def _public(scene: ConsoleScene, chromium: Browser, folder: Path) -> None:
+    """What is seen without a token."""
+    for scheme in ("light", "dark"):
+        page = await _page(scene, chromium, scheme, SMALL)
+        await page.context.clear_cookies()
+        for name, path in (("login", "operator"), ("archive", "archive/")):
+            await page.goto(f"{scene.base}/{path}")
+            await page.screenshot(path=folder / f"{name}-{scheme}.png")
         await page.context.close()
 
 

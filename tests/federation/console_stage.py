@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -54,7 +55,8 @@ class ConsoleScene:
 
 
 @asynccontextmanager
-async def console_scene() -> AsyncIterator[ConsoleScene]:
+async def console_scene(folder: Path) -> AsyncIterator[ConsoleScene]:
+    """`folder` keeps its state."""
     async with AsyncExitStack() as stack:
         members = {}
         for name, (_, used, quota) in MEMBERS.items():
@@ -64,7 +66,8 @@ async def console_scene() -> AsyncIterator[ConsoleScene]:
             member.versions = VERSIONS
         configured = [member.configured(MEMBERS[name][0]) for name, member in members.items()]
         signals = PrometheusRules(scrape=False, interval=3600)  # what is told of them below stays
-        door = Door(*configured, operators=PEOPLE, launch=FAST, health=SOON, prometheus=signals)
+        rules: dict[str, Any] = {"launch": FAST, "health": SOON, "prometheus": signals}
+        door = Door(*configured, operators=PEOPLE, state_folder=str(folder), **rules)
         await stack.enter_async_context(door)
         await until(lambda: all(door.state(name) is State.HEALTHY for name in members))
         builds = {

@@ -27,8 +27,8 @@ GRAVE = """async () => {
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def scene() -> AsyncIterator[ConsoleScene]:
-    async with console_scene() as scene:
+async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ConsoleScene]:
+    async with console_scene(tmp_path_factory.mktemp("state")) as scene:
         yield scene
 
 
@@ -241,7 +241,7 @@ async def test_pages_have_no_grave_fault_of_access(
         dialog = await page.locator("#weight").bounding_box()
         assert dialog is not None and dialog["x"] >= 0 and dialog["x"] + dialog["width"] <= PHONE["width"]
         await page.keyboard.press("Escape")
-        for path in ("status", ""):
+        for path in ("status", "", "archive/"):
             await page.goto(f"{scene.base}/{path}")
             assert await faults(page) == [], path
         await page.context.clear_cookies()
