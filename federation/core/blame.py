@@ -58,6 +58,7 @@ BLAMES: Mapping[str, Blame] = MappingProxyType(
         "waited_too_long": Blame.CAPACITY,
         "retry_budget": Blame.UNKNOWN,
         "no_member": Blame.UNKNOWN,
+        "worker_lost": Blame.UNKNOWN,  # a process of our own died with it
     }
 )
 _REFUSED = "refused"  # one word for a connection that was refused (lost) and for a status 4xx (final)

@@ -150,4 +150,7 @@ class Account:
         self._books.tell(
             AttemptEnded(launch, id, chosen.member, chosen.attempt, gone, LOST, WHY_LOST, seconds)
         )
-        self._books.tell(LaunchEnded(launch, id, gone, chosen.member, chosen.attempt, LOST, seconds, at=now))
+        failed = Outcome.FAILED  # for its visitor; the member had no part in it
+        self._books.tell(
+            LaunchEnded(launch, id, failed, chosen.member, chosen.attempt, LOST, seconds, at=now)
+        )

@@ -7,6 +7,7 @@ from typing import Any
 from fleet import Fleet, Remote
 
 from federation.core.facts import AttemptEnded, Chosen, LaunchEnded, Outcome, Overdue
+from federation.core.lately import counts_against_us
 from federation.core.launchkey import parse_spec
 from federation.core.model import Decision, Member
 from federation.workers.channel import unpacked
@@ -71,7 +72,8 @@ def test_what_a_lost_worker_held_is_given_back_and_its_launches_are_over() -> No
         Outcome.ABANDONED,
         "worker_lost",
     )
-    assert (launch.id, launch.attempts, launch.outcome, launch.seconds) == (2, 2, Outcome.ABANDONED, 10.0)
+    assert (launch.id, launch.attempts, launch.outcome, launch.seconds) == (2, 2, Outcome.FAILED, 10.0)
+    assert counts_against_us(launch)
     two.hear()
     assert not two.dispatcher.elsewhere.known()
 
