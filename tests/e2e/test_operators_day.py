@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -95,12 +96,18 @@ async def test_a_launch_is_explained_and_costs_something(
 async def test_a_killed_member_leaves_an_incident_with_a_report(
     operator: Operator, federation: Federation
 ) -> None:
-    known = {one["id"] for one in (await operator.told("incidents"))["incidents"]}
+    killed = time.time()
 
     async def noticed() -> dict[str, Any] | None:
-        found = (await operator.told("incidents"))["incidents"]
-        new = (one for one in found if one["id"] not in known and one["member"] == "member-b")
-        return next(new, None)
+        """An incident of its own, or one that went on from a test before this one."""
+        incidents = (await operator.told("incidents"))["incidents"]
+        return next(
+            (one for one in incidents if one["member"] == "member-b" and any(map(tells, one["timeline"]))),
+            None,
+        )
+
+    def tells(note: dict[str, Any]) -> bool:
+        return note["at"] >= killed and note["text"].startswith("member-b takes no launches")
 
     federation.kill("member-b")
     incident = await eventually(noticed)

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -186,8 +187,9 @@ async def test_workers_give_no_seat_away_twice(tmp_path: Path) -> None:
         async with crew:
             told = await asyncio.gather(*(crew.launch(f"/build/gh/a/repo-{n}/HEAD") for n in range(40)))
             assert all(one.last["phase"] == "ready" for one in told)
-            marks = {re.search(rb"id: ([0-9a-f]{6})", one.body)[1] for one in told}
-            assert 8 <= len(alpha.requests) <= 9, len(alpha.requests)
+            marks = Counter(re.search(rb"id: ([0-9a-f]{6})", one.body)[1] for one in told)
+            share = 9 // 2  # which a worker with fewer launches than that does not use up
+            assert sum(min(share, count) for count in marks.values()) <= len(alpha.requests) <= 9, marks
             assert len(beta.requests) == 40 - len(alpha.requests)
             assert len(marks) == 2, "one worker had them all, so this shows nothing"
 
