@@ -2,7 +2,8 @@
 
 Each kind of fault has a sign: it is there, it is gone, or neither can be said. One that is there for long enough is an
 incident; one that is gone for `incidents.member_out` seconds without a break is none any more. A fault that comes and
-goes is one incident therefore, and its times add up. What an operator drained, or what is no longer configured, is
+goes is one incident therefore, and its times add up. One that was never seen well has a while to show itself after the
+front door's start, for a whole federation may start at once. What an operator drained, or what is no longer configured, is
 expected to take no launches: that ends an incident at once.
 """
 
@@ -23,6 +24,7 @@ MOST_CLOSED = 500  # closed incidents that are remembered
 MOST_RECENT = 1000  # happenings that are remembered for an incident to come
 BEFORE = 300.0  # seconds before a member was out: the launches for which it was ejected
 NOBODY_AFTER = 10.0  # seconds without any member until that is an incident
+STARTING = 60.0  # seconds from the first look on in which members may come up
 LONGEST_STEP = 30.0  # seconds that one look may add: what was not looked at is not known
 TOO_LONG = 0.5  # of `waiting.timeout`
 
@@ -63,13 +65,16 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """All that is known of incidents. `recent` is what happened lately; `closed` has the latest last."""
+    """All that is known of incidents. `recent` is what happened lately; `closed` has the latest last.
+    `began` was the first look, `at` the last one; `proved` are the members that were seen well in between."""
 
     open: Mapping[Key, Open] = field(default_factory=dict)
     closed: tuple[Incident, ...] = ()
     courses: Mapping[Key, Course] = field(default_factory=dict)
     recent: tuple[tuple[float, Happening], ...] = ()
+    began: float | None = None
     at: float | None = None
+    proved: frozenset[str] = frozenset()
 
     @property
     def incidents(self) -> tuple[Incident, ...]:
@@ -94,8 +99,12 @@ def looked(book: Book, look: Look, rules: IncidentRules) -> Book:
     step = 0.0 if book.at is None else min(max(0.0, look.at - book.at), LONGEST_STEP)
     kept = max(BEFORE + rules.member_out, rules.window)
     recent = tuple(one for one in book.recent if abs(look.at - one[0]) <= kept)
-    book = replace(book, recent=recent, at=look.at)
+    began = look.at if book.began is None else book.began
+    proved = book.proved | {view.member.name for view in look.views if _of_member(view.state) is Sign.WELL}
+    book = replace(book, recent=recent, began=began, at=look.at, proved=proved)
     signs = _signs(look, rules)
+    if 0 <= look.at - began < STARTING:
+        signs = {key: _unhurried(key, sign, proved) for key, sign in signs.items()}
     for key in dict.fromkeys((*signs, *book.courses, *book.open)):
         book = _followed(book, key, signs.get(key, Sign.EXCUSED), look, rules, step)
     return book
@@ -136,6 +145,13 @@ def _signs(look: Look, rules: IncidentRules) -> dict[Key, Sign]:
         Sign.BAD if look.longest > too_long else Sign.BETWEEN if look.longest > too_long / 2 else Sign.WELL
     )
     return signs
+
+
+def _unhurried(key: Key, sign: Sign, proved: frozenset[str]) -> Sign:
+    """The sign of a federation that starts: who is not there yet may only be slow."""
+    kind, name = key
+    waited_for = (kind is Kind.MEMBER_OUT and name not in proved) or (kind is Kind.NO_MEMBER and not proved)
+    return Sign.BETWEEN if waited_for and sign is Sign.BAD else sign
 
 
 def _of_member(state: State) -> Sign:

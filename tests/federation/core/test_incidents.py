@@ -18,7 +18,7 @@ from federation.core.facts import (
     Steered,
 )
 from federation.core.incident import FIRST_NOTES, MOST_NOTES, Cause, Incident, Kind, noted
-from federation.core.incidents import Book, Look, heard, looked, restored
+from federation.core.incidents import STARTING, Book, Look, heard, looked, restored
 from federation.core.incidents_kept import read, record
 from federation.core.lately import Lately
 from federation.core.launchkey import parse_launch
@@ -49,7 +49,7 @@ class Desk:
     def __init__(self, *views: MemberView, rules: IncidentRules = RULES) -> None:
         self.at = START
         self.rules = rules
-        self.book = Book()
+        self.book = Book(began=START - STARTING)  # it has been running for a while
         self.look = Look(START, "2026-11-26", views)
 
     def see(self, *views: MemberView, **figures: object) -> None:
@@ -113,6 +113,25 @@ def test_a_member_that_is_out_for_long_is_an_incident_until_it_takes_launches_st
         "Incident closed: alpha takes launches as before.",
     ):
         assert said in desk.words()
+
+
+def test_members_that_come_up_with_the_front_door_have_a_while_to_do_so() -> None:
+    desk = Desk(member(State.EJECTED), rules=replace(RULES, member_out=3.0))
+    desk.book = Book()
+    desk.wait(STARTING - 5)
+    assert desk.open == []
+    desk.see(member(State.HEALTHY))
+    desk.wait(1)
+    desk.see(member(State.EJECTED))  # from now on it is known to be there
+    desk.wait(4)
+    assert {one.kind for one in desk.open} == {Kind.MEMBER_OUT, Kind.NO_MEMBER}
+
+
+def test_a_member_that_never_comes_up_is_an_incident_after_that_while() -> None:
+    desk = Desk(member(State.EJECTED), rules=replace(RULES, member_out=3.0))
+    desk.book = Book()
+    desk.wait(STARTING + 5)
+    assert {one.kind for one in desk.open} == {Kind.MEMBER_OUT, Kind.NO_MEMBER}
 
 
 def test_flaps_are_one_incident_and_their_times_add_up() -> None:
