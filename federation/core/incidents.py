@@ -2,9 +2,9 @@
 
 Each kind of fault has a sign: it is there, it is gone, or neither can be said. One that is there for long enough is an
 incident; one that is gone for `incidents.member_out` seconds without a break is none any more. A fault that comes and
-goes is one incident therefore, and its times add up. One that was never seen well has a while to show itself after the
-front door's start, for a whole federation may start at once. What an operator drained, or what is no longer configured, is
-expected to take no launches: that ends an incident at once.
+goes is one incident therefore, and its times add up. A member that was never seen well has a while to come up after
+the front door's start, for a whole federation may start at once. What an operator drained, or what is no longer
+configured, is expected to take no launches: that ends an incident at once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from federation.core.facts import AttemptEnded, Fact, LaunchEnded
+from federation.core.facts import AttemptEnded, Fact, LaunchEnded, StateChanged
 from federation.core.incident import Incident, Kind, brief, noted
 from federation.core.incident_impact import Happening, Open, cause_of, met, telling
 from federation.core.lately import Lately
@@ -85,6 +85,8 @@ class Book:
 
 def heard(book: Book, fact: Fact, at: float) -> Book:
     """What a fact adds to the incidents that are open, and to those that may follow."""
+    if isinstance(fact, StateChanged) and _of_member(fact.after) is Sign.WELL:
+        book = replace(book, proved=book.proved | {fact.member})
     happening = telling(fact)
     if happening is None:
         if not isinstance(fact, LaunchEnded) or not any(fact.id in one.pending for one in book.open.values()):

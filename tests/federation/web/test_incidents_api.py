@@ -153,8 +153,8 @@ async def test_an_incident_that_is_open_at_a_crash_goes_on(
     members: tuple[StockMember, StockMember], tmp_path: Path
 ) -> None:
     alpha, beta = members
-    await alpha.die()
     async with door_of(alpha, beta, folder=tmp_path) as door:
+        await alpha.die()
         await until(is_open(door, Kind.MEMBER_OUT))
         (before,) = door.door.incidents.open()
         record = tmp_path / "state" / "incidents.jsonl"
