@@ -204,6 +204,9 @@ async def _run(
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+            # A pipe that is not read to its end keeps the process's transport open, and `wait` waiting.
+            while process.stdout is not None and await process.stdout.read(65536):
+                pass
             await process.wait()
     assert process.returncode is not None
     return process.returncode, output.decode(errors="replace")

@@ -148,4 +148,7 @@ async def _run(name: str, key: str) -> tuple[int, bytes]:
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+            # A pipe that is not read to its end keeps the process's transport open, and `wait` waiting.
+            while process.stdout is not None and await process.stdout.read(65536):
+                pass
             await process.wait()

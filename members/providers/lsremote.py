@@ -79,4 +79,8 @@ async def _end(process: Process) -> None:
     """Git's transport helpers are its children: the whole group goes."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+    for stream in (process.stdout, process.stderr):
+        # A pipe that is not read to its end keeps the process's transport open, and `wait` waiting.
+        while stream is not None and await stream.read(65536):
+            pass
     await process.wait()

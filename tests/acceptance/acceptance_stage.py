@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import ClientError, web
@@ -23,8 +24,12 @@ from federation.core.rules import HealthRules, LaunchRules
 
 FIRST, LAST = 1e9, 1e-9  # weights by which a member comes first, or last, whatever the hash says
 STUCK_AFTER = 1.0
-LAUNCH = LaunchRules(timeout=20, stuck_after=STUCK_AFTER, connect_timeout=1, retry_budget=1.0)
-HEALTH = HealthRules(interval=0.2, timeout=0.5, fall=2, rise=2, eject_base=0.3, eject_max=5, slow_start=0.5)
+# For tests in which nobody is slow on purpose: a busy machine is not to be taken for a sick member.
+LAUNCH = LaunchRules(timeout=20, stuck_after=10, connect_timeout=10, retry_budget=1.0)
+HEALTH = HealthRules(interval=0.2, timeout=5, fall=2, rise=2, eject_base=0.3, eject_max=5, slow_start=0.5)
+# And for those in which somebody hangs.
+HASTY_LAUNCH = replace(LAUNCH, stuck_after=STUCK_AFTER, connect_timeout=1)
+HASTY_HEALTH = replace(HEALTH, timeout=0.5)
 
 FULL = event(phase="failed", message="Too many users on this BinderHub! Try again soon.\n")
 BUILT = event(phase="built", imageName="image:1", message="Found built image, launching...\n")

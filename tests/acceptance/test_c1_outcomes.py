@@ -9,6 +9,8 @@ from itertools import count
 import pytest
 from acceptance_stage import (
     FIRST,
+    HASTY_HEALTH,
+    HASTY_LAUNCH,
     HEALTH,
     LAST,
     LAUNCH,
@@ -46,7 +48,9 @@ async def test_a_member_whose_pulls_all_hang_is_out_after_three_overdue_launches
 ) -> None:
     async with three() as hubs:
         hubs[0].pull = never_pulls
-        async with Door(*ranked(hubs), launch=LAUNCH, health=replace(HEALTH, eject_base=60)) as door:
+        async with Door(
+            *ranked(hubs), launch=HASTY_LAUNCH, health=replace(HASTY_HEALTH, eject_base=60)
+        ) as door:
             facts: list[Fact] = []
             door.door._listeners.append(facts.append)
             clicks = []

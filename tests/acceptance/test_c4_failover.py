@@ -8,14 +8,24 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
-from acceptance_stage import HEALTH, LAUNCH, Hub, never_pulls, not_ready, ranked, repo, three, visitors
+from acceptance_stage import (
+    HASTY_HEALTH,
+    HASTY_LAUNCH,
+    Hub,
+    never_pulls,
+    not_ready,
+    ranked,
+    repo,
+    three,
+    visitors,
+)
 from aiohttp import web
 from door_stage import Door, event, until
 from fault_proxy import FaultProxy
 
 from federation.core.model import State
 
-CALM = replace(HEALTH, interval=30)  # looks play no part
+CALM = replace(HASTY_HEALTH, interval=30)  # looks play no part
 CLEAN_WITHIN = 3.0  # seconds
 
 
@@ -36,7 +46,7 @@ async def slowly_launching(hub: Hub) -> AsyncIterator[asyncio.Event]:
 async def test_after_a_quota_race_the_stream_ends_ready_with_one_extra_line_and_no_refresh() -> None:
     async with three() as hubs:
         alpha, beta, _ = hubs
-        async with Door(*ranked(hubs), launch=LAUNCH, health=CALM) as door, visitors(door) as clicks:
+        async with Door(*ranked(hubs), launch=HASTY_LAUNCH, health=CALM) as door, visitors(door) as clicks:
             usual = await clicks.come(repo("first"))
             alpha.others = alpha.takes  # since the last look
             raced = await clicks.come(repo("second"))
@@ -59,7 +69,10 @@ async def test_a_stuck_pull_is_hedged_and_the_loser_is_closed_within_seconds_wit
     async with three() as hubs:
         alpha, beta, gamma = hubs
         alpha.pull = never_pulls
-        async with Door(*ranked(hubs), launch=LAUNCH, health=HEALTH) as door, visitors(door) as clicks:
+        async with (
+            Door(*ranked(hubs), launch=HASTY_LAUNCH, health=HASTY_HEALTH) as door,
+            visitors(door) as clicks,
+        ):
             launched = await clicks.come(repo("a"))
             assert launched.takers == ["alpha", "beta"] and launched.last["phase"] == "ready"
             await until(lambda: alpha.open == 0 and alpha.used == 0, CLEAN_WITHIN)
@@ -81,7 +94,7 @@ async def test_a_fault_in_mid_stream_is_one_extra_line(fault: Callable[[FaultPro
         alpha = hubs[0]
         async with (
             slowly_launching(alpha) as begun,
-            Door(*ranked(hubs), launch=LAUNCH, health=CALM) as door,
+            Door(*ranked(hubs), launch=HASTY_LAUNCH, health=CALM) as door,
             visitors(door) as clicks,
         ):
             launch = asyncio.create_task(clicks.come(repo("a")))
@@ -104,7 +117,7 @@ async def test_a_stream_of_garbage_from_the_member_itself_goes_on_elsewhere() ->
             await asyncio.Event().wait()
 
         hubs[0].play = garbled
-        async with Door(*ranked(hubs), launch=LAUNCH, health=HEALTH) as door:
+        async with Door(*ranked(hubs), launch=HASTY_LAUNCH, health=HASTY_HEALTH) as door:
             launched = await door.launch()
             assert launched.takers == ["alpha", "beta"] and launched.last["phase"] == "ready"
             await until(lambda: hubs[0].open == 0, CLEAN_WITHIN)
@@ -115,7 +128,7 @@ async def test_a_member_that_dies_in_mid_launch_is_left_and_sent_nothing_more() 
         alpha = hubs[0]
         async with (
             slowly_launching(alpha) as begun,
-            Door(*ranked(hubs), launch=LAUNCH, health=HEALTH) as door,
+            Door(*ranked(hubs), launch=HASTY_LAUNCH, health=HASTY_HEALTH) as door,
         ):
             launches = [asyncio.create_task(door.launch(repo(number))) for number in range(5)]
             await begun.wait()
@@ -139,7 +152,7 @@ async def test_nobody_notices_a_flapping_member() -> None:
                 alpha.proxy.refuse = False
                 await asyncio.sleep(0.25)
 
-        async with Door(*ranked(hubs), launch=LAUNCH, health=HEALTH) as door:
+        async with Door(*ranked(hubs), launch=HASTY_LAUNCH, health=HASTY_HEALTH) as door:
             flapping = asyncio.create_task(flap())
             try:
                 launched = []

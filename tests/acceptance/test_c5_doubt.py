@@ -9,6 +9,8 @@ from dataclasses import replace
 
 import pytest
 from acceptance_stage import (
+    HASTY_HEALTH,
+    HASTY_LAUNCH,
     HEALTH,
     LAUNCH,
     Hub,
@@ -67,7 +69,7 @@ async def test_when_the_way_to_all_members_is_cut_routing_stays_as_it_was_and_sa
 ) -> None:
     async with three(30, 18, 6) as hubs:
         members = [hub.configured(hub.quota) for hub in hubs]
-        async with Door(*members, launch=replace(LAUNCH, stuck_after=0.5), health=HEALTH) as door:
+        async with Door(*members, launch=replace(HASTY_LAUNCH, stuck_after=0.5), health=HASTY_HEALTH) as door:
             views = door.door.pool.views
             assert await metric(door, "federation_blind") == 0
             assert (await door.json("/federation/v1/members"))["blind_since"] is None

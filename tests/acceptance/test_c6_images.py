@@ -7,7 +7,7 @@ import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -20,8 +20,6 @@ from federation.core.model import State
 from federation.core.rules import RefRules
 
 BUILD_TIME = 0.6  # seconds
-# Nobody is slow here on purpose, and a hundred clicks at once keep one process busy.
-PATIENT, UNHURRIED = replace(LAUNCH, connect_timeout=10, stuck_after=10), replace(HEALTH, timeout=5)
 
 
 @dataclass
@@ -140,7 +138,7 @@ async def test_a_hundred_clicks_on_a_new_commit_in_several_spellings_make_exactl
     refs = RefRules(file_roots=(str(tmp_path),))
     async with (
         three_builders() as hubs,
-        Door(*equal(hubs), launch=PATIENT, health=UNHURRIED, refs=refs) as door,
+        Door(*equal(hubs), launch=LAUNCH, health=HEALTH, refs=refs) as door,
     ):
         for _ in range(2):  # and one more for the next commit
             commit = repository.commit()
@@ -164,7 +162,7 @@ async def test_launches_after_the_build_go_to_the_holder_while_it_is_fit_and_els
     refs = RefRules(file_roots=(str(tmp_path),))
     async with three_builders() as hubs:
         commit = repository.commit()
-        async with Door(*equal(hubs), launch=PATIENT, health=UNHURRIED, refs=refs) as door:
+        async with Door(*equal(hubs), launch=LAUNCH, health=HEALTH, refs=refs) as door:
             first = await door.launch(repository.launch("main"))
             [name] = first.takers
             holder = next(hub for hub in hubs if hub.name == name)
