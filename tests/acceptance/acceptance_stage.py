@@ -49,14 +49,19 @@ class Hub(StockMember):
     """A BinderHub that holds a seat for each launch that it lets in, and for its session as long as that is read.
 
     `quota` is what `/health` tells, as it was up to `stale` seconds ago; `takes` how many it can really hold;
-    `others` how many sessions it has from elsewhere. A front door reaches it through `proxy`, visitors do not.
+    `others` how many sessions it has from elsewhere; `keeps` for how many seconds a session waits to be opened, after
+    which it is gone: one that is opened later takes a seat that nobody knows of. A front door reaches it through
+    `proxy`, visitors do not.
     """
 
-    def __init__(self, name: str, *, quota: int = 100, takes: int | None = None, stale: float = 0.0) -> None:
+    def __init__(
+        self, name: str, *, quota: int = 100, takes: int | None = None, stale: float = 0.0, keeps: float = 1.0
+    ) -> None:
         super().__init__(name, self.launch)
         self.quota = quota
         self.takes = quota if takes is None else takes
         self.stale = stale
+        self.keeps = keeps
         self.others = 0
         self.refusals = 0
         self.pull = pulls
@@ -112,7 +117,7 @@ class Hub(StockMember):
                 self._times.labels(status, "0").observe(time.monotonic() - begun)
             url = f"http://127.0.0.1:{self.port}/user/{number}/"
             self.ours.add(-number)  # the session, from now on
-            asyncio.get_running_loop().call_later(1.0, self._cull, number)
+            asyncio.get_running_loop().call_later(self.keeps, self._cull, number)
             await response.write(event(phase="ready", message="running\n", url=url, token="t"))
         await asyncio.Event().wait()  # a stock member holds the connection after ready
 
